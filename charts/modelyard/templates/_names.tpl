@@ -1,0 +1,36 @@
+{{/* Labels that select the operator's pods; immutable, so only the identity. */}}
+{{- define "modelyard.selectorLabels" -}}
+app.kubernetes.io/name: modelyard-operator
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{/* Labels of everything in this chart. */}}
+{{- define "modelyard.labels" -}}
+{{ include "modelyard.selectorLabels" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/component: operator
+app.kubernetes.io/part-of: modelyard
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
+{{- end }}
+
+{{/* Name of the operator's own objects: two releases in one cluster do not collide. */}}
+{{- define "modelyard.operatorName" -}}
+{{- if eq .Release.Name "modelyard" -}}modelyard-operator{{- else -}}{{ printf "%s-modelyard-operator" .Release.Name | trunc 63 | trimSuffix "-" }}{{- end -}}
+{{- end }}
+
+{{- define "modelyard.operatorImage" -}}
+{{- with .Values.operator.image -}}
+{{- if .digest -}}{{ .repository }}@{{ .digest }}{{- else -}}{{ .repository }}:{{ .tag | default $.Chart.AppVersion }}{{- end -}}
+{{- end -}}
+{{- end }}
+
+{{/* The catalogue of runtime classes as the operator reads it: JSON, images filled in. */}}
+{{- define "modelyard.runtimeClasses" -}}
+{{- $classes := dict -}}
+{{- range $name, $class := .Values.runtimeClasses -}}
+{{- $image := $class.image | default (printf "modelyard/runtime:%s" $.Chart.AppVersion) -}}
+{{- $_ := set $classes $name (dict "image" $image) -}}
+{{- end -}}
+{{ $classes | toJson }}
+{{- end }}

@@ -1,0 +1,1 @@
+"""Models and manifests that the demo, the end-to-end tests and the documentation share."""

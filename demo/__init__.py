@@ -1,1 +1,1 @@
-"""The demo: two trained models, a real cluster, predictions checked against scikit-learn. `make demo`, `make demo-down`."""
+"""The demo: two models on a real cluster, predictions checked against scikit-learn. `make demo`, `make demo-down`."""

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 
-class CommandFailed(Exception):
+class CommandError(Exception):
     """A command against the cluster failed; the message is the command and what it said."""
 
 
@@ -39,7 +39,7 @@ class Kubectl:
         """Run `kubectl ARGUMENTS` and give what it printed.
 
         Raises:
-            CommandFailed: with kubectl's own words.
+            CommandError: with kubectl's own words.
         """
         return self._execute([str(self.kubectl), *arguments], stdin, timeout_seconds)
 
@@ -53,11 +53,28 @@ class Kubectl:
 
     def apply(self, manifest: str, *arguments: str) -> str:
         """Apply one YAML or JSON text server-side, as a user with GitOps would."""
-        return self.run("apply", "--server-side", "--force-conflicts", "--filename=-", *arguments, stdin=manifest)
+        return self.run(
+            "apply", "--server-side", "--force-conflicts", "--filename=-", *arguments, stdin=manifest
+        )
 
     def exists(self, *arguments: str) -> bool:
         """Tell whether `kubectl get ARGUMENTS` finds anything."""
         return self.run("get", *arguments, "--ignore-not-found", "--output=name").strip() != ""
+
+    def can(self, verb: str, resource: str, user: str) -> bool:
+        """Tell whether `user` may do `verb` on `resource`, as the API server's authorizer sees it."""
+        # `kubectl auth can-i` says no by its exit code too, so the review is asked for directly.
+        namespaced, _, subresource = resource.partition("/")
+        review = {
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SubjectAccessReview",
+            "spec": {
+                "user": user,
+                "resourceAttributes": {"verb": verb, "resource": namespaced, "subresource": subresource},
+            },
+        }
+        answer = self.run("create", "--filename=-", "--output=json", stdin=json.dumps(review))
+        return bool(json.loads(answer)["status"]["allowed"])
 
     @contextlib.contextmanager
     def forwarded_port(self, namespace: str, target: str, port: int) -> Iterator[int]:
@@ -71,7 +88,9 @@ class Kubectl:
         )
         lines: queue.Queue[str] = queue.Queue()
         # Reads until the end, so that kubectl never blocks on a full pipe.
-        reader = threading.Thread(target=lambda: [lines.put(line) for line in process.stdout or ()], daemon=True)
+        reader = threading.Thread(
+            target=lambda: [lines.put(line) for line in process.stdout or ()], daemon=True
+        )
         reader.start()
         try:
             yield _local_port(lines, f"{namespace}/{target}")
@@ -98,9 +117,9 @@ class Kubectl:
                 check=False,
             )
         except subprocess.TimeoutExpired:
-            raise CommandFailed(f"`{said}` did not finish within {timeout_seconds:.0f} s") from None
+            raise CommandError(f"`{said}` did not finish within {timeout_seconds:.0f} s") from None
         if finished.returncode != 0:
-            raise CommandFailed(f"`{said}` failed: {finished.stderr.strip() or finished.stdout.strip()}")
+            raise CommandError(f"`{said}` failed: {finished.stderr.strip() or finished.stdout.strip()}")
         return finished.stdout
 
 
@@ -108,8 +127,8 @@ def _local_port(lines: queue.Queue[str], target: str) -> int:
     try:
         line = lines.get(timeout=20)
     except queue.Empty:
-        raise CommandFailed(f"kubectl port-forward to {target} said nothing for 20 s") from None
+        raise CommandError(f"kubectl port-forward to {target} said nothing for 20 s") from None
     match = re.search(r"127\.0\.0\.1:(\d+)", line)
     if match is None:
-        raise CommandFailed(f"kubectl port-forward to {target} failed: {line.strip()}")
+        raise CommandError(f"kubectl port-forward to {target} failed: {line.strip()}")
     return int(match.group(1))

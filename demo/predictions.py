@@ -16,7 +16,7 @@ def expected(model: train.TrainedModel) -> list[Any]:
 
 
 def differences(served: list[Any], expected_values: list[Any]) -> list[str]:
-    """List every row whose served prediction is not the expected one (relative tolerance 1e-9); empty when all agree."""
+    """List every row whose served prediction is not the expected one (to 1e-9, relative); empty when all agree."""
     if len(served) != len(expected_values):
         return [f"{len(served)} predictions for {len(expected_values)} rows"]
     return [

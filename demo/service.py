@@ -10,6 +10,8 @@ import json
 import socket
 from typing import Any
 
+import httpx
+
 from demo import kubectl as kubectl_module
 
 
@@ -37,6 +39,19 @@ def node_address(kubectl: kubectl_module.Kubectl, namespace: str, name: str) -> 
             if address["type"] in ("InternalIP", "ExternalIP") and _answers(address["address"], node_port):
                 return Address(address["address"], node_port)
     return None
+
+
+def post(kubectl: kubectl_module.Kubectl, namespace: str, name: str, path: str, body: dict[str, Any]) -> Any:
+    """POST `body` to Service `name` by its node port when that can be reached, else through the API server."""
+    address = node_address(kubectl, namespace, name)
+    if address is None:
+        return post_through_api_server(kubectl, namespace, name, path, body)
+    answer = httpx.post(f"{address.url}{path}", json=body, timeout=30)
+    if answer.status_code != httpx.codes.OK:
+        raise kubectl_module.CommandError(
+            f"POST {address.url}{path} got HTTP {answer.status_code}: {answer.text}"
+        )
+    return answer.json()
 
 
 def post_through_api_server(

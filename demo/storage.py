@@ -69,4 +69,6 @@ def _make_bucket(store: obstore.store.S3Store) -> None:
     url = obstore.sign(store, "PUT", "", expires_in=datetime.timedelta(minutes=1))
     answer = httpx.put(url, timeout=10)
     if answer.status_code not in (200, 409):
-        raise kubectl_module.CommandFailed(f"the S3 server refused to make the bucket: HTTP {answer.status_code}")
+        raise kubectl_module.CommandError(
+            f"the S3 server refused to make the bucket: HTTP {answer.status_code}"
+        )

@@ -45,7 +45,9 @@ def train_line(folder: Path) -> TrainedModel:
 def train_forest(folder: Path) -> TrainedModel:
     """Fit a forest of 100 trees on scikit-learn's breast-cancer data (30 named features) and save it with joblib."""
     data = sklearn.datasets.load_breast_cancer(as_frame=True)
-    estimator = sklearn.ensemble.RandomForestClassifier(n_estimators=100, random_state=0).fit(data.data, data.target)
+    estimator = sklearn.ensemble.RandomForestClassifier(n_estimators=100, random_state=0).fit(
+        data.data, data.target
+    )
     path = folder / "forest.joblib"
     joblib.dump(estimator, path)
     rows = data.data.iloc[::71].to_numpy().tolist()

@@ -17,11 +17,15 @@ def main() -> int:
     for suite in SUITES:
         print(f"\n=== {suite} ===", flush=True)
         start = time.monotonic()
-        code = subprocess.run([sys.executable, "-m", "pytest", "--quiet", f"tests/{suite}"], check=False).returncode
+        code = subprocess.run(
+            [sys.executable, "-m", "pytest", "--quiet", f"tests/{suite}"], check=False
+        ).returncode
         outcomes.append((suite, time.monotonic() - start, code))
     print("\n=== account ===")
     for suite, seconds, code in outcomes:
-        print(f"  {suite:<12} {seconds:7.1f} s   {'passed' if code == 0 else f'FAILED (pytest exit code {code})'}")
+        print(
+            f"  {suite:<12} {seconds:7.1f} s   {'passed' if code == 0 else f'FAILED (pytest exit code {code})'}"
+        )
     print(f"  {'total':<12} {sum(seconds for _, seconds, _ in outcomes):7.1f} s")
     return 0 if all(code == 0 for _, _, code in outcomes) else 1
 

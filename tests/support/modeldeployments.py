@@ -1,0 +1,49 @@
+"""Builds ModelDeployment manifests for tests and reads their status."""
+
+from typing import Any
+
+import yaml
+
+from demo import kubectl as kubectl_module
+from demo import storage
+
+
+def manifest(name: str, uri: str, **spec: Any) -> str:
+    """Give the YAML of a ModelDeployment that fetches `uri` with the test storage's credentials.
+
+    Keyword arguments are fields of the spec; `model` is merged into the model block.
+    """
+    model = {"uri": uri, "credentials": {"secretName": storage.SECRET}, **spec.pop("model", {})}
+    # Small requests: many pods share the test node's two cores.
+    resources = {"requests": {"cpu": "20m", "memory": "160Mi"}, "limits": {"memory": "512Mi"}}
+    body = {
+        "apiVersion": "modelyard.dev/v1alpha1",
+        "kind": "ModelDeployment",
+        "metadata": {"name": name},
+        "spec": {"model": model, "resources": resources, **spec},
+    }
+    return yaml.safe_dump(body, sort_keys=False)
+
+
+def status(kubectl: kubectl_module.Kubectl, namespace: str, name: str) -> dict[str, Any]:
+    """Give the status block, empty when there is none yet."""
+    found = kubectl.get("mdep", name, f"--namespace={namespace}").get("status", {})
+    assert isinstance(found, dict)
+    return found
+
+
+def condition(kubectl: kubectl_module.Kubectl, namespace: str, name: str, kind: str) -> dict[str, Any] | None:
+    """Give the condition of that type when the status speaks of the present generation, else None."""
+    body = kubectl.get("mdep", name, f"--namespace={namespace}")
+    current = body.get("status", {})
+    if current.get("observedGeneration") != body["metadata"]["generation"]:
+        return None
+    return next((c for c in current.get("conditions", []) if c["type"] == kind), None)
+
+
+def pods(kubectl: kubectl_module.Kubectl, namespace: str, name: str) -> list[dict[str, Any]]:
+    """Give the model's pods, those being deleted left out."""
+    found = kubectl.get("pods", f"--namespace={namespace}", f"--selector=app.kubernetes.io/instance={name}")[
+        "items"
+    ]
+    return [pod for pod in found if "deletionTimestamp" not in pod["metadata"]]

@@ -1,0 +1,103 @@
+"""`modelyard-runtime fetch | serve`: reads the environment, runs one command, turns its failure into words and a code.
+
+The only place that reads the environment, writes the termination message and ends the process.
+"""
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+from modelyard_runtime import cpu, errors, lifecycle, logs, settings
+
+_log = logging.getLogger("modelyard_runtime")
+_KUBERNETES_TERMINATION_LOG = "/dev/termination-log"
+
+
+def main(argv: Sequence[str] | None = None) -> NoReturn:
+    """Runs one command and ends the process with the code of its outcome."""
+    parser = argparse.ArgumentParser(
+        prog="modelyard-runtime",
+        description="Fetches a model artifact (fetch) or serves it (serve). Settings come from MODELYARD_* variables.",
+    )
+    parser.add_argument("command", choices=("fetch", "serve"))
+    command = parser.parse_args(argv).command
+    process = settings.process_settings(os.environ)
+    logs.configure(process.log_level)
+    code = _run_fetch(process) if command == "fetch" else _run_serve(process)
+    logging.shutdown()
+    sys.stderr.flush()
+    # Not sys.exit: a model that computes or loads in native code would hold up, or crash, the interpreter's farewell.
+    os._exit(code)
+
+
+def _run_fetch(process: settings.ProcessSettings) -> int:
+    # Here and in _run_serve: each command pays only for its own imports.
+    from modelyard_runtime.artifact import fetch  # noqa: PLC0415
+
+    stage = lifecycle.Stage.FETCHING
+
+    def enter(following: lifecycle.Stage) -> None:
+        nonlocal stage
+        stage = following
+
+    try:
+        manifest = fetch.fetch(settings.fetch_settings(os.environ), os.environ, enter)
+    except errors.StartFailure as failure:
+        return _fail(process, failure, stage)
+    except Exception as error:
+        # The outermost loop of the process.
+        _log.debug("fetch failed", exc_info=True)
+        return _fail(process, _internal(error), stage)
+    _log.info(
+        "artifact ready",
+        extra={"fields": {"uri": manifest.uri, "digest": manifest.digest, "bytes": manifest.bytes}},
+    )
+    return 0
+
+
+def _run_serve(process: settings.ProcessSettings) -> int:
+    try:
+        options = settings.serve_settings(os.environ)
+        threads = cpu.limit_threads(os.environ)
+        _log.debug("threads", extra={"fields": {"threads": threads}})
+        # After limit_threads: this imports NumPy.
+        from modelyard_runtime import server  # noqa: PLC0415
+
+        finished = server.serve(options)
+    except errors.StartFailure as failure:
+        return _fail(process, failure, lifecycle.Stage.LOADING)
+    except Exception as error:
+        # The outermost loop of the process.
+        _log.debug("serve failed", exc_info=True)
+        return _fail(process, _internal(error), lifecycle.Stage.LOADING)
+    if finished.failure is not None:
+        return _fail(process, finished.failure, finished.failed_stage)
+    _log.info("stopped")
+    return 0
+
+
+def _internal(error: Exception) -> errors.StartFailure:
+    return errors.StartFailure(errors.Reason.INTERNAL_ERROR, f"unexpected: {logs.describe_exception(error)}")
+
+
+def _fail(process: settings.ProcessSettings, failure: errors.StartFailure, stage: lifecycle.Stage) -> int:
+    """Says why, in the log and in the termination message, and gives the exit code."""
+    _log.error(
+        "failed",
+        extra={"fields": {"reason": failure.reason.value, "problem": failure.message, "stage": stage.value}},
+    )
+    path = process.termination_message_path
+    # The kubelet makes the default file; outside a pod there is none, and /dev is no place for one.
+    if str(path) != _KUBERNETES_TERMINATION_LOG or path.exists():
+        try:
+            path.write_bytes(errors.termination_message(failure, stage))
+        except OSError as error:
+            _log.warning("termination message not written", extra={"fields": {"problem": error.strerror}})
+    return failure.reason.exit_code
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,138 @@
+"""The `fetch` command: URI → bytes on disk → verified → committed.
+
+Called by `__main__`. Nothing parses the artifact before its digest is known to be right, and nothing is visible to
+`serve` before the manifest is written. It must never log a credential or the query of a URI.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TypeVar
+
+from modelyard_runtime import errors, lifecycle, settings
+from modelyard_runtime.artifact import digest as digests
+from modelyard_runtime.artifact import local, manifest, remote, source, store, transfer
+from modelyard_runtime.artifact import uri as uris
+from modelyard_runtime.formats import detection
+
+_log = logging.getLogger(__name__)
+_T = TypeVar("_T")
+# Between attempts at one file. The kubelet starts the container again after that: minutes would only hide the reason.
+_RETRY_DELAYS_SECONDS = (0.5, 1.0, 2.0)
+
+
+def fetch(
+    options: settings.FetchSettings,
+    ambient: Mapping[str, str],
+    enter: Callable[[lifecycle.Stage], None],
+    sleep: Callable[[float], None] = time.sleep,
+) -> manifest.Manifest:
+    """Brings the artifact to disk and gives its manifest; raises `StartFailure`.
+
+    `ambient` is the process environment, for the pod's own cloud identity; `enter` is told each stage as it begins.
+    """
+    enter(lifecycle.Stage.FETCHING)
+    location = uris.parse(options.uri)
+    folder = store.Store(options.artifact_dir)
+    if (present := folder.complete(location.shown, options.digest)) is not None:
+        _log.info("already fetched", extra={"fields": {"uri": present.uri, "digest": present.digest}})
+        return present
+    origin = _open_source(location, options.credentials, ambient)
+    staged = folder.prepare(location.name)
+    retrying = _Retrying(sleep)
+    actual_digest, size_bytes = _download(
+        origin, staged, options.max_artifact_bytes, retrying, location.shown
+    )
+    enter(lifecycle.Stage.VERIFYING)
+    _verify_digest(options.digest, actual_digest, location.shown)
+    detection.require_known(staged, options.model_format)
+    return folder.commit(staged, location.shown, actual_digest, size_bytes)
+
+
+def _open_source(
+    location: uris.Location, credentials: settings.Credentials, ambient: Mapping[str, str]
+) -> source.Source:
+    if location.scheme == "file":
+        return local.LocalSource(location)
+    if location.scheme == "s3":
+        return remote.S3Source(location, credentials, ambient)
+    return remote.HttpSource(location, credentials)
+
+
+def _download(
+    origin: source.Source, staged: Path, limit_bytes: int, retrying: "_Retrying", shown: str
+) -> tuple[str, int]:
+    """Fetches every file below `staged` and gives the artifact's digest and size."""
+    progress = transfer.Progress(shown)
+    listing = retrying.run(origin.list_files)
+    known_bytes = sum(file.size_bytes or 0 for file in listing.files)
+    transfer.check_size(known_bytes, limit_bytes)
+    progress.total_bytes = known_bytes or None
+    written: dict[str, transfer.Written] = {}
+    remaining = limit_bytes
+    for file in listing.files:
+        target = staged / file.path if listing.is_folder else staged
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise transfer.disk_failure(error) from error
+        written[file.path] = retrying.run(_attempt(origin, file, target, remaining, progress))
+        remaining -= written[file.path].size_bytes
+    progress.finish()
+    size_bytes = limit_bytes - remaining
+    if not listing.is_folder:
+        return written[listing.files[0].path].digest, size_bytes
+    return digests.of_entries((path, one.digest) for path, one in written.items()), size_bytes
+
+
+def _attempt(
+    origin: source.Source, file: source.File, target: Path, limit_bytes: int, progress: transfer.Progress
+) -> Callable[[], transfer.Written]:
+    """Gives one whole transfer of one file as a callable that can be run again from the beginning."""
+    done_before = progress.done_bytes
+
+    def run() -> transfer.Written:
+        progress.done_bytes = done_before
+        content = origin.open_file(file)
+        if progress.total_bytes is None:
+            progress.total_bytes = content.size_bytes
+        return transfer.write_file(content, target, limit_bytes, progress)
+
+    return run
+
+
+class _Retrying:
+    """Runs a step again when its failure may pass by itself."""
+
+    def __init__(self, sleep: Callable[[float], None]) -> None:
+        self._sleep = sleep
+
+    def run(self, step: Callable[[], _T]) -> _T:
+        for attempt, delay_seconds in enumerate(_RETRY_DELAYS_SECONDS, start=1):
+            try:
+                return step()
+            except errors.StartFailure as failure:
+                if not failure.reason.is_retryable:
+                    raise
+                _log.warning(
+                    "fetch attempt failed",
+                    extra={
+                        "fields": {
+                            "attempt": attempt,
+                            "retry_in_seconds": delay_seconds,
+                            "problem": failure.message,
+                        }
+                    },
+                )
+                self._sleep(delay_seconds)
+        return step()
+
+
+def _verify_digest(pinned: str | None, actual: str, shown: str) -> None:
+    if pinned is not None and pinned != actual:
+        raise errors.StartFailure(
+            errors.Reason.DIGEST_MISMATCH,
+            f"{shown} has the digest {actual}, but spec.model.digest pins {pinned}; "
+            "if the change is intended, set the new digest, otherwise publish the right file again",
+        )

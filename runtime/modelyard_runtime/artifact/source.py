@@ -1,0 +1,44 @@
+"""What `artifact.fetch` asks of a place that holds artifacts; one implementation per kind of place.
+
+Implemented by `artifact.local` and `artifact.remote`. Pure: types only.
+"""
+
+import dataclasses
+from collections.abc import Iterator
+from typing import Protocol
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class File:
+    """One file of an artifact: its POSIX path below the artifact's root (empty for a single file) and size if known."""
+
+    path: str
+    size_bytes: int | None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Listing:
+    """The files of an artifact."""
+
+    is_folder: bool
+    files: tuple[File, ...]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Content:
+    """An opened file: its size if known, and its bytes in bounded chunks."""
+
+    size_bytes: int | None
+    chunks: Iterator[bytes]
+
+
+class Source(Protocol):
+    """A place that holds the artifact. Both methods raise `StartFailure`; FetchFailed alone is worth a retry."""
+
+    def list_files(self) -> Listing:
+        """Gives the artifact's files."""
+        ...
+
+    def open_file(self, file: File) -> Content:
+        """Starts reading one file from its beginning."""
+        ...

@@ -1,0 +1,126 @@
+"""What a fitted scikit-learn estimator says about its own input.
+
+Called by `formats.sklearn` after loading. It only reads attributes; it must never call predict or change the estimator.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from modelyard_runtime.formats import model as models
+
+
+def read(estimator: Any, tags: Any) -> models.Signature:
+    """Gives the signature of a fitted estimator; `tags` are its first step's `input_tags`."""
+    names = getattr(estimator, "feature_names_in_", None)
+    takes_documents = bool(tags.string and not tags.two_d_array and not tags.categorical)
+    if takes_documents:
+        features: tuple[models.Feature, ...] | None = (models.Feature("text", models.Kind.TEXT),)
+    elif names is not None:
+        kinds = _column_kinds(estimator, [str(name) for name in names], _default_kind(tags))
+        features = tuple(models.Feature(str(name), kind) for name, kind in zip(names, kinds, strict=True))
+    elif (count := getattr(estimator, "n_features_in_", None)) is not None:
+        kind = _encoder_kind(first_step(estimator)) or _default_kind(tags)
+        features = tuple(models.Feature(f"x{index}", kind) for index in range(int(count)))
+    else:
+        features = None
+    return models.Signature(
+        features=features,
+        is_named=names is not None,
+        takes_documents=takes_documents,
+        allows_missing=bool(tags.allow_nan),
+        output=_output(estimator),
+    )
+
+
+def first_step(estimator: Any) -> Any:
+    """Gives the part of the estimator that sees the input first: the first step of a pipeline, else itself."""
+    seen = estimator
+    while hasattr(seen, "steps") and seen.steps:
+        candidates = [step for _, step in seen.steps if step is not None and not isinstance(step, str)]
+        if not candidates:
+            break
+        seen = candidates[0]
+    return seen
+
+
+def _default_kind(tags: Any) -> models.Kind:
+    return models.Kind.ANY if tags.string or tags.categorical else models.Kind.NUMBER
+
+
+def _encoder_kind(step: Any) -> models.Kind | None:
+    """Gives the kind of an encoder's columns: text when it learned text categories."""
+    categories = getattr(step, "categories_", None)
+    if categories is None:
+        return None
+    has_text = any(np.asarray(values).dtype.kind in "OU" for values in categories)
+    return models.Kind.ANY if has_text else models.Kind.NUMBER
+
+
+def _column_kinds(estimator: Any, names: list[str], default: models.Kind) -> list[models.Kind]:
+    """Gives one kind per column, from the transformer that a ColumnTransformer sends it to."""
+    step = first_step(estimator)
+    transformers = getattr(step, "transformers_", None)
+    if transformers is None:
+        return _encoder_column_kinds(step, len(names)) or [default] * len(names)
+    kinds = dict.fromkeys(names, models.Kind.ANY)
+    for _, transformer, columns in transformers:
+        chosen = _column_names(columns, names)
+        if isinstance(transformer, str):  # "drop" and "passthrough": whatever comes
+            continue
+        inner = first_step(transformer)
+        learned = _encoder_column_kinds(inner, len(chosen))
+        numeric = learned is None and not _takes_text(inner)
+        for index, name in enumerate(chosen):
+            if learned is not None:
+                kinds[name] = learned[index]
+            elif numeric:
+                kinds[name] = models.Kind.NUMBER
+    return [kinds[name] for name in names]
+
+
+def _encoder_column_kinds(step: Any, count: int) -> list[models.Kind] | None:
+    categories = getattr(step, "categories_", None)
+    if categories is None or len(categories) != count:
+        return None
+    return [_category_kind(np.asarray(values)) for values in categories]
+
+
+def _category_kind(values: np.ndarray[Any, Any]) -> models.Kind:
+    if values.dtype.kind == "U":
+        return models.Kind.TEXT
+    if values.dtype.kind == "O":
+        return models.Kind.TEXT if all(isinstance(value, str) for value in values) else models.Kind.ANY
+    return models.Kind.NUMBER
+
+
+def _takes_text(step: Any) -> bool:
+    tags = getattr(step, "__sklearn_tags__", None)
+    if tags is None:
+        return True
+    input_tags = tags().input_tags
+    return bool(input_tags.string or input_tags.categorical)
+
+
+def _column_names(columns: Any, names: list[str]) -> list[str]:
+    """Gives the names a fitted ColumnTransformer's column selection stands for."""
+    if isinstance(columns, str):
+        return [columns]
+    if isinstance(columns, int | np.integer):
+        return [names[columns]]
+    if isinstance(columns, slice):
+        return names[columns]
+    values = np.asarray(columns)
+    if values.dtype.kind == "b":
+        return [name for name, chosen in zip(names, values, strict=True) if chosen]
+    if values.dtype.kind in "iu":
+        return [names[index] for index in values]
+    return [str(value) for value in values]
+
+
+def _output(estimator: Any) -> models.Output:
+    """Gives the prediction's type before anything was predicted; warm-up replaces it by what it has seen."""
+    classes = getattr(estimator, "classes_", None)
+    if isinstance(classes, np.ndarray):
+        return models.Output(models.datatype_of(classes.dtype), (-1,))
+    return models.Output("FP64", (-1,))

@@ -1,0 +1,151 @@
+"""The outermost ASGI layer: limits on every request, counting, and the farewell of a draining process.
+
+Wraps the whole application in `http.app`; nothing gets past it, whatever route is added later. It bounds the body in
+bytes and seconds, counts what is in flight (the drain waits for it), times requests, and asks clients to close their
+connection while the process drains. It must never read a body itself or look into it.
+"""
+
+import asyncio
+import logging
+import time
+
+from modelyard_runtime import lifecycle, metrics, service
+from modelyard_runtime.http import asgi
+from modelyard_runtime.http import errors as http_errors
+
+_log = logging.getLogger(__name__)
+_CLOSE = (b"connection", b"close")
+# Probes and scrapes must not keep a draining process awake.
+_OBSERVERS = frozenset({"/livez", "/readyz", "/metrics", "/v2/health/live", "/v2/health/ready"})
+
+
+class _BodyTooLarge(Exception):
+    """More bytes than the limit were announced or came."""
+
+
+class _BodyTooSlow(Exception):
+    """The body was not complete in time."""
+
+
+class Guard:
+    """An ASGI application around another."""
+
+    def __init__(
+        self,
+        app: asgi.Application,
+        inference: service.Service,
+        counters: metrics.Metrics,
+        max_body_bytes: int,
+        body_seconds: float = 15.0,
+    ) -> None:
+        self._app = app
+        self._service = inference
+        self._metrics = counters
+        self._max_body_bytes = max_body_bytes
+        self._body_seconds = body_seconds
+        self.in_flight = 0
+        self.last_request_at = time.monotonic()
+
+    async def __call__(self, scope: asgi.Scope, receive: asgi.Receive, send: asgi.Send) -> None:
+        """Answers one request, or passes the server's lifespan events on."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = time.perf_counter()
+        is_observer = scope["path"] in _OBSERVERS
+        if not is_observer:
+            self.in_flight += 1
+            self.last_request_at = time.monotonic()
+            self._metrics.in_flight.set(self.in_flight)
+        exchange = _Exchange(self, scope, receive, send)
+        try:
+            await exchange.run(self._app)
+        finally:
+            if not is_observer:
+                self.in_flight -= 1
+                self.last_request_at = time.monotonic()
+                self._metrics.in_flight.set(self.in_flight)
+            protocol = scope.get("modelyard.protocol", "other")
+            self._metrics.requests.labels(protocol, str(exchange.status)).inc()
+            self._metrics.request_seconds.labels(protocol).observe(time.perf_counter() - started)
+
+    @property
+    def max_body_bytes(self) -> int:
+        """The largest body that is read."""
+        return self._max_body_bytes
+
+    @property
+    def body_seconds(self) -> float:
+        """How long a client may take to send a body."""
+        return self._body_seconds
+
+    @property
+    def is_draining(self) -> bool:
+        """Says whether clients should go elsewhere for their next request."""
+        return self._service.stage is lifecycle.Stage.DRAINING
+
+
+class _Exchange:
+    """One request and its response."""
+
+    def __init__(self, guard: Guard, scope: asgi.Scope, receive: asgi.Receive, send: asgi.Send) -> None:
+        self._guard = guard
+        self._scope = scope
+        self._receive = receive
+        self._send = send
+        self._received_bytes = 0
+        self._body_deadline: float | None = None
+        self._body_complete = False
+        self._answered = False
+        self.status = 499  # as nginx counts a client that went away before there was an answer
+
+    async def run(self, app: asgi.Application) -> None:
+        limit = self._guard.max_body_bytes
+        try:
+            announced = asgi.header(self._scope, b"content-length")
+            if announced is not None and int(announced) > limit:
+                raise _BodyTooLarge
+            await app(self._scope, self.receive, self.send)
+        except _BodyTooLarge:
+            await self._refuse(413, f"the body has more than {limit} bytes; send fewer rows per request")
+        except _BodyTooSlow:
+            await self._refuse(408, f"the body did not arrive within {self._guard.body_seconds:g} seconds")
+        except asgi.Disconnected:
+            return
+        except asyncio.CancelledError:
+            await self._refuse(503, "the server is shutting down")
+            raise
+        except Exception:
+            # The outermost loop of a request: whatever went wrong, this one is answered and the next one served.
+            _log.exception("request failed")
+            await self._refuse(500, "internal error")
+
+    async def receive(self) -> asgi.Message:
+        if self._body_complete:
+            return await self._receive()  # a disconnect may be awaited as long as the answer takes
+        if self._body_deadline is None:
+            self._body_deadline = asyncio.get_running_loop().time() + self._guard.body_seconds
+        try:
+            async with asyncio.timeout_at(self._body_deadline):
+                message = await self._receive()
+        except TimeoutError:
+            raise _BodyTooSlow from None
+        self._received_bytes += len(message.get("body", b""))
+        if self._received_bytes > self._guard.max_body_bytes:
+            raise _BodyTooLarge
+        self._body_complete = not message.get("more_body", False)
+        return message
+
+    async def send(self, message: asgi.Message) -> None:
+        if message["type"] == "http.response.start":
+            self._answered = True
+            self.status = message["status"]
+            if self._guard.is_draining:
+                message["headers"] = [*message.get("headers", ()), _CLOSE]
+        await self._send(message)
+
+    async def _refuse(self, status: int, message: str) -> None:
+        if self._answered:
+            return  # The response has begun; the server breaks the connection off.
+        self.status = status
+        await asgi.send_json(self._send, status, http_errors.body_of(message), [_CLOSE])

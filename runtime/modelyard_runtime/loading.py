@@ -1,0 +1,80 @@
+"""Artifact on disk → a model that has answered once.
+
+`server` runs `load` in a thread of its own, so that health answers meanwhile; it reports each stage through `enter`.
+It must never touch the event loop or the network.
+"""
+
+import dataclasses
+import importlib
+import logging
+import time
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+
+from modelyard_runtime import errors, lifecycle, scheduling, service, settings
+from modelyard_runtime.artifact import store
+from modelyard_runtime.formats import detection
+from modelyard_runtime.formats import model as models
+
+_log = logging.getLogger(__name__)
+_MANY_ROWS = 64
+_REPEATS = 5  # the first calls import and allocate; the fastest is what the model costs
+
+# Format → module with `load(path) -> Model`. Imported on demand: a library takes seconds to import.
+_ADAPTERS = {"sklearn": "modelyard_runtime.formats.sklearn"}
+
+
+def load(options: settings.ServeSettings, enter: Callable[[lifecycle.Stage], None]) -> service.Served:
+    """Gives the loaded and warmed model; raises `StartFailure`."""
+    manifest, path = store.Store(options.artifact_dir).open()
+    model_format = detection.require_known(path, options.model_format)
+    adapter = importlib.import_module(_ADAPTERS[model_format])
+    model: models.Model = adapter.load(path)
+    enter(lifecycle.Stage.WARMING)
+    cost = _warm_up(model)
+    return service.Served(model, manifest, cost)
+
+
+def _warm_up(model: models.Model) -> scheduling.Cost:
+    """Predicts on made-up rows, so that the first caller doesn't pay for lazy imports, and measures what it costs."""
+    few = synthetic_table(model.signature, 1)
+    if few is None:
+        _log.info("warm-up skipped: the model takes text, and no row can be made up for it")
+        return scheduling.UNKNOWN
+    many = synthetic_table(model.signature, _MANY_ROWS)
+    if many is None:
+        return scheduling.UNKNOWN
+    try:
+        prediction, seconds_few = _fastest(model, few)
+        _, seconds_many = _fastest(model, many)
+    except (errors.InvalidInput, errors.ModelFailed) as error:
+        _log.info(
+            "warm-up skipped: the model refuses a made-up row", extra={"fields": {"problem": error.message}}
+        )
+        return scheduling.UNKNOWN
+    model.signature = dataclasses.replace(
+        model.signature,
+        output=models.Output(models.datatype_of(prediction.dtype), (-1, *prediction.shape[1:])),
+    )
+    return scheduling.measured(1, seconds_few, _MANY_ROWS, seconds_many)
+
+
+def synthetic_table(signature: models.Signature, rows: int) -> models.Table | None:
+    """Gives rows of zeros for a model that takes a known number of numbers, else None."""
+    if signature.features is None or not signature.is_numeric:
+        return None
+    return np.zeros((rows, len(signature.features)), dtype=np.float64)
+
+
+def _fastest(model: models.Model, table: models.Table) -> tuple[npt.NDArray[np.generic], float]:
+    """Gives the prediction and the least seconds of a few calls; a slow model is asked once."""
+    best_seconds = float("inf")
+    for _ in range(_REPEATS):
+        started = time.perf_counter()
+        prediction = model.predict(table)
+        best_seconds = min(best_seconds, time.perf_counter() - started)
+        if best_seconds > 0.1:
+            break
+    return prediction, best_seconds

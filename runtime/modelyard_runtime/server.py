@@ -1,0 +1,148 @@
+"""The `serve` command: uvicorn with our own idea of starting and stopping.
+
+Called by `__main__`. Health answers while the model loads in a thread; SIGTERM begins a drain (`lifecycle.Drain`) in
+which the socket stays open, where uvicorn alone would close it at once and leave late clients refused.
+"""
+
+import asyncio
+import importlib.metadata
+import logging
+import os
+import socket
+import threading
+import time
+from types import FrameType
+
+import uvicorn
+
+from modelyard_runtime import errors, lifecycle, loading, logs, metrics, service, settings
+from modelyard_runtime.http import app, connection, guard
+
+_log = logging.getLogger(__name__)
+# Longer than the idle time of common load balancers (60 s), which must be the first to close.
+_KEEP_ALIVE_SECONDS = 75
+# After the drain: what is still being written may finish; a client that hangs is cut off.
+_LAST_WRITE_SECONDS = 2
+
+
+class Server(uvicorn.Server):
+    """uvicorn's server with loading at the start and a drain at the end."""
+
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        served: service.Service,
+        guarded: guard.Guard,
+        options: settings.ServeSettings,
+    ) -> None:
+        super().__init__(config)
+        self._service = served
+        self._guard = guarded
+        self._options = options
+        self._drain: lifecycle.Drain | None = None
+        self.failure: errors.StartFailure | None = None
+        self.failed_stage = lifecycle.Stage.LOADING
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Opens the socket, then starts loading."""
+        await super().startup(sockets)
+        loop = asyncio.get_running_loop()
+        # A daemon: SIGTERM while loading ends the process at once.
+        threading.Thread(target=self._run_loading, args=(loop,), name="load", daemon=True).start()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Begins the drain on the first signal; a second one ends the process."""
+        del sig, frame
+        if not self._service.is_ready:
+            self.should_exit = True
+            self.force_exit = self._drain is not None
+            return
+        self._service.enter(lifecycle.Stage.DRAINING)
+        self._drain = lifecycle.plan_drain(time.monotonic(), self._options.drain_seconds)
+
+    async def on_tick(self, counter: int) -> bool:
+        """Decides ten times a second whether to stop."""
+        drain = self._drain
+        if drain is not None and drain.is_over(
+            time.monotonic(), self._guard.last_request_at, self._guard.in_flight
+        ):
+            self.should_exit = True
+        return await super().on_tick(counter)
+
+    def _run_loading(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Runs in the loading thread; everything it finds out is handed to the event loop."""
+        stage = lifecycle.Stage.LOADING
+
+        def enter(following: lifecycle.Stage) -> None:
+            nonlocal stage
+            stage = following
+            loop.call_soon_threadsafe(self._service.enter, following)
+
+        try:
+            served = loading.load(self._options, enter)
+        except errors.StartFailure as failure:
+            loop.call_soon_threadsafe(self._give_up, failure, stage)
+        except Exception as error:
+            # The outermost loop of this thread.
+            _log.exception("loading failed")
+            internal = errors.StartFailure(
+                errors.Reason.INTERNAL_ERROR, f"loading failed: {logs.describe_exception(error)}"
+            )
+            loop.call_soon_threadsafe(self._give_up, internal, stage)
+        else:
+            loop.call_soon_threadsafe(self._start_serving, served)
+
+    def _give_up(self, failure: errors.StartFailure, stage: lifecycle.Stage) -> None:
+        self.failure = failure
+        self.failed_stage = stage
+        self._service.enter(lifecycle.Stage.FAILED)
+        self.should_exit = True
+
+    def _start_serving(self, served: service.Served) -> None:
+        self._service.serve(served)
+        signature = served.model.signature
+        _log.info(
+            "ready",
+            extra={
+                "fields": {
+                    "model": self._options.model_name,
+                    "format": served.model.format,
+                    "digest": served.manifest.digest,
+                    "takes": signature.expected,
+                    "predict_ms": round(served.cost.estimate(1) * 1000, 3),
+                    "versions": dict(served.model.versions),
+                }
+            },
+        )
+
+
+def serve(options: settings.ServeSettings) -> Server:
+    """Serves until told to stop, and gives the server for its verdict: `failure` is None after a clean stop."""
+    counters = metrics.Metrics()
+    served = service.Service(options.model_name, counters)
+    guarded = app.create_app(served, counters, options.max_body_bytes, version())
+    config = uvicorn.Config(
+        guarded,
+        host="",
+        port=options.port,
+        loop="uvloop",
+        http=connection.BoundedConnection,
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=_LAST_WRITE_SECONDS,
+    )
+    server = Server(config, served, guarded, options)
+    _log.info(
+        "loading", extra={"fields": {"model": options.model_name, "port": options.port, "pid": os.getpid()}}
+    )
+    server.run()
+    return server
+
+
+def version() -> str:
+    """Gives the version of this distribution."""
+    return importlib.metadata.version("modelyard")

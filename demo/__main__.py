@@ -30,9 +30,10 @@ def main() -> int:
         prog="make demo", description="Modelyard on a real cluster, step by step."
     )
     parser.add_argument("command", choices=["up", "down"])
-    command = parser.parse_args().command
+    parser.add_argument("--name", default=NAME, help="name of the demo's own cluster (default: %(default)s)")
+    arguments = parser.parse_args()
     try:
-        up() if command == "up" else down()
+        (up if arguments.command == "up" else down)(arguments.name)
     except (errors.DevclusterError, kubectl_module.CommandError) as error:
         print(f"\nThe demo could not go on: {error}", file=sys.stderr)
         return 1
@@ -45,11 +46,11 @@ def main() -> int:
     return 0
 
 
-def up() -> None:
+def up(name: str) -> None:
     """Bring everything up, predict, compare, and say what to type next."""
     start = time.monotonic()
     print("A cluster, and the two images in it:")
-    cluster = clusters.provide(clusters.choose(os.environ), name=NAME)
+    cluster = clusters.provide(clusters.choose(os.environ), name=name)
     kubectl = install.client(cluster)
     loaded = install.load_images(cluster)
 
@@ -93,14 +94,14 @@ def up() -> None:
     print(_what_next(kubectl, cluster, time.monotonic() - start))
 
 
-def down() -> None:
+def down(name: str) -> None:
     """Remove everything the demo made: the cluster when it is the demo's own, else chart, CRD and namespaces."""
     kind = clusters.choose(os.environ)
     if kind == "current":
         with progress.step("removing the demo", "chart, CRD and namespaces are gone; the cluster stays"):
-            _remove_from(install.client(clusters.provide(kind, name=NAME)))
+            _remove_from(install.client(clusters.provide(kind, name=name)))
         return
-    clusters.remove(kind, name=NAME)
+    clusters.remove(kind, name=name)
 
 
 def _manifest(model: train.TrainedModel) -> str:

@@ -1,0 +1,46 @@
+"""The documentation names what there is: fields, reasons, settings, make targets; and its links lead somewhere."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from modelyard_operator import conditions
+from modelyard_runtime import errors, settings
+
+PAGES = [Path("README.md"), Path("CONTRIBUTING.md"), *sorted(Path("docs").rglob("*.md"))]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=str)
+def test_relative_links_lead_somewhere(page: Path) -> None:
+    targets = re.findall(r"\]\((?!https?://|#)([^)#]+)", page.read_text())
+    missing = [target for target in targets if not (page.parent / target).exists()]
+    assert missing == []
+
+
+def test_every_condition_reason_is_documented() -> None:
+    text = Path("docs/reference/conditions.md").read_text()
+    reasons = {
+        *conditions.AVAILABLE_REASONS,
+        *conditions.READY_REASONS,
+        *conditions.RECONCILING_REASONS,
+        *conditions.STALLED_REASONS,
+    }
+    assert [reason for reason in sorted(reasons) if f"`{reason}`" not in text] == []
+
+
+def test_every_runtime_reason_is_documented_with_its_exit_code() -> None:
+    text = Path("docs/reference/runtime-reasons.md").read_text()
+    rows = [f"| `{reason.value}` | {reason.exit_code} |" for reason in errors.Reason]
+    assert [row for row in rows if row not in text] == []
+
+
+def test_every_key_of_the_credentials_secret_is_documented() -> None:
+    text = Path("docs/reference/runtime-settings.md").read_text()
+    assert [key for key in settings.CREDENTIAL_KEYS if key not in text] == []
+
+
+def test_every_make_target_the_documentation_names_exists() -> None:
+    targets = set(re.findall(r"^([a-z0-9-]+):", Path("Makefile").read_text(), re.MULTILINE))
+    named = {name for page in PAGES for name in re.findall(r"`make ([a-z0-9-]+)", page.read_text())}
+    assert named <= targets

@@ -1,0 +1,130 @@
+"""What the operator renders is what the runtime reads: environment, paths, ports, probes, termination reasons.
+
+The two packages never import each other (docs/adr/0001); this test is what holds them together.
+"""
+
+from typing import Any
+
+import pytest
+
+from modelyard_operator import api, conditions, config, failures, naming
+from modelyard_operator.desired import pod
+from modelyard_runtime import errors, lifecycle, settings
+
+FULL: dict[str, Any] = {
+    "model": {
+        "uri": "s3://models/iris/model.joblib",
+        "format": "sklearn",
+        "digest": "sha256:" + "a" * 64,
+        "credentials": {"secretName": "models-s3"},
+        "name": "Iris.v2",
+    },
+    "runtime": {"logLevel": "debug"},
+    "pod": {"drainSeconds": 7},
+}
+SMALL: dict[str, Any] = {"model": {"uri": "https://host/model.pkl"}}
+
+
+def _template(spec: dict[str, Any]) -> dict[str, Any]:
+    metadata = {"name": "iris", "namespace": "default", "uid": "u", "generation": 1}
+    runtime_classes = {"default": config.RuntimeClass(image="modelyard/runtime:1")}
+    parsed = api.parse({"metadata": metadata, "spec": spec})
+    return pod.render(parsed, "iris-0123456789", config.OperatorConfig(runtime_classes=runtime_classes))
+
+
+def _container(template: dict[str, Any], group: str) -> dict[str, Any]:
+    (container,) = template["spec"][group]
+    assert isinstance(container, dict)
+    return container
+
+
+def _environment(container: dict[str, Any]) -> dict[str, str]:
+    return {item["name"]: item["value"] for item in container["env"]}
+
+
+def test_fetch_reads_every_variable_that_is_rendered_for_it() -> None:
+    container = _container(_template(FULL), "initContainers")
+    read = settings.fetch_settings(_environment(container))
+    assert read.uri == "s3://models/iris/model.joblib"
+    assert read.digest == "sha256:" + "a" * 64
+    assert read.model_format == "sklearn"
+    assert str(read.artifact_dir) == naming.ARTIFACT_DIR
+    assert read.max_artifact_bytes == 10 * 2**30
+    assert settings.process_settings(_environment(container)).log_level == "debug"
+
+
+def test_serve_reads_every_variable_that_is_rendered_for_it() -> None:
+    container = _container(_template(FULL), "containers")
+    read = settings.serve_settings(_environment(container))
+    assert read.model_name == "Iris.v2"
+    assert read.model_format == "sklearn"
+    assert read.port == container["ports"][0]["containerPort"] == naming.HTTP_PORT
+    assert read.drain_seconds == 7
+    assert str(read.artifact_dir) == naming.ARTIFACT_DIR
+    assert read.log_level == "debug"
+
+
+def test_the_small_case_needs_no_more_than_its_uri() -> None:
+    template = _template(SMALL)
+    assert settings.fetch_settings(_environment(_container(template, "initContainers"))).digest is None
+    assert settings.serve_settings(_environment(_container(template, "containers"))).model_name == "iris"
+
+
+@pytest.mark.parametrize("group", ["initContainers", "containers"])
+@pytest.mark.parametrize("spec", [FULL, SMALL], ids=["full", "small"])
+def test_no_variable_is_rendered_that_the_runtime_does_not_know(spec: dict[str, Any], group: str) -> None:
+    known = {
+        naming.ENV_MODEL_URI, naming.ENV_MODEL_DIGEST, naming.ENV_MODEL_FORMAT, naming.ENV_MODEL_NAME,
+        naming.ENV_MAX_ARTIFACT_BYTES, naming.ENV_ARTIFACT_DIR, naming.ENV_PORT, naming.ENV_DRAIN_SECONDS,
+        naming.ENV_LOG_LEVEL,
+    }  # fmt: skip
+    assert set(_environment(_container(_template(spec), group))) <= known
+
+
+def test_credentials_reach_fetch_only_and_only_under_the_prefix() -> None:
+    template = _template(FULL)
+    (source,) = _container(template, "initContainers")["envFrom"]
+    assert source == {"prefix": settings.CREDENTIALS_PREFIX, "secretRef": {"name": "models-s3"}}
+    assert "envFrom" not in _container(template, "containers")
+    injected = {f"{settings.CREDENTIALS_PREFIX}{key}": key for key in settings.CREDENTIAL_KEYS}
+    environment = _environment(_container(template, "initContainers")) | injected
+    credentials = settings.fetch_settings(environment).credentials
+    for key, field in settings.CREDENTIAL_KEYS.items():
+        assert getattr(credentials, field) == key
+
+
+def test_the_commands_and_the_grace_period_fit() -> None:
+    template = _template(FULL)
+    assert _container(template, "initContainers")["args"] == ["fetch"]
+    serve = _container(template, "containers")
+    assert serve["args"] == ["serve"]
+    waits = serve["lifecycle"]["preStop"]["sleep"]["seconds"] + 7
+    assert template["spec"]["terminationGracePeriodSeconds"] > waits
+
+
+def test_both_sides_have_the_same_closed_list_of_reasons() -> None:
+    assert set(conditions.RUNTIME_FAILURES) == {reason.value for reason in errors.Reason}
+
+
+@pytest.mark.parametrize("reason", list(errors.Reason), ids=lambda reason: str(reason.value))
+def test_what_the_runtime_says_last_is_what_the_status_says(reason: errors.Reason) -> None:
+    failure = errors.StartFailure(reason, "the model is missing; upload it")
+    ended = {"exitCode": reason.exit_code, "message": errors.termination_message(failure, lifecycle.Stage.LOADING)}
+    broken = {
+        "metadata": {"name": "iris-1", "labels": {naming.LABEL_REVISION: "iris-r"}},
+        "spec": {"containers": []},
+        "status": {"containerStatuses": [{"name": naming.SERVE, "state": {"terminated": ended}}]},
+    }
+    told = failures.diagnose("iris-r", [broken], [])
+    assert told is not None
+    assert (told.reason, told.message, told.exit_code, told.pod) == (
+        reason.value,
+        "the model is missing; upload it",
+        reason.exit_code,
+        "iris-1",
+    )
+
+
+def test_only_what_the_runtime_would_try_again_counts_as_passing() -> None:
+    retried = {reason.value for reason in errors.Reason if reason.is_retryable}
+    assert retried <= conditions.MAY_PASS

@@ -14,7 +14,7 @@ import subprocess
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 
 class CommandError(Exception):
@@ -121,6 +121,11 @@ class Kubectl:
         if finished.returncode != 0:
             raise CommandError(f"`{said}` failed: {finished.stderr.strip() or finished.stdout.strip()}")
         return finished.stdout
+
+
+def _copy_lines(stream: IO[str] | None, lines: queue.Queue[str]) -> None:
+    for line in stream or ():
+        lines.put(line)
 
 
 def _local_port(lines: queue.Queue[str], target: str) -> int:

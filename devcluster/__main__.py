@@ -1,0 +1,106 @@
+"""The command line: `python -m devcluster up | down | status | load-image | kubeconfig | build | binary | ...`.
+
+Called by people and the Makefile. It turns the package's one error into a line on standard error and exit code 1, and
+Ctrl-C or SIGTERM into an orderly end.
+"""
+
+import argparse
+import signal
+import sys
+
+from devcluster import binaries, config, embedded, errors, progress, toolchain
+
+EXIT_FAILED = 1
+EXIT_INTERRUPTED = 130
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command and give its exit code."""
+    chosen = _parser().parse_args(arguments)
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        return int(chosen.run(chosen))
+    except errors.DevclusterError as reason:
+        print(f"devcluster: {reason}", file=sys.stderr)
+        return EXIT_FAILED
+    except KeyboardInterrupt:
+        print("devcluster: interrupted", file=sys.stderr)
+        return EXIT_INTERRUPTED
+
+
+def _interrupt(_number: int, _frame: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _up(chosen: argparse.Namespace) -> int:
+    layout = embedded.up(chosen.name, config.Options(chosen.control_plane_only, chosen.controllers))
+    print(f"export KUBECONFIG={layout.kubeconfig}")
+    return 0
+
+
+def _down(chosen: argparse.Namespace) -> int:
+    if not embedded.down(chosen.name):
+        print(f"instance {chosen.name} is not up")
+    return 0
+
+
+def _status(chosen: argparse.Namespace) -> int:
+    found = embedded.status(chosen.name)
+    if found.record is None or found.problem:
+        print(f"instance {chosen.name}: {found.problem}")
+        return EXIT_FAILED
+    print(f"instance {chosen.name}: up at {found.record.network.api_url}")
+    print(f"  kubeconfig  {found.layout.kubeconfig}")
+    print(f"  logs        {found.layout.logs}")
+    return 0
+
+
+def _kubeconfig(chosen: argparse.Namespace) -> int:
+    print(embedded.layout_of(chosen.name).kubeconfig)
+    return 0
+
+
+def _build(_chosen: argparse.Namespace) -> int:
+    toolchain.resolve([*binaries.CONTROL_PLANE, *binaries.NODE, *binaries.CLIENTS])
+    return 0
+
+
+def _binary(chosen: argparse.Namespace) -> int:
+    progress.write_to(sys.stderr)
+    print(toolchain.binary(chosen.binary))
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m devcluster", description="A real one-node Kubernetes without Docker."
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def command(name: str, run: object, text: str, named: bool = True) -> argparse.ArgumentParser:
+        added = commands.add_parser(name, help=text, description=text)
+        added.set_defaults(run=run)
+        if named:
+            added.add_argument(
+                "--name", default=config.DEFAULT_NAME, help="of the instance (default: %(default)s)"
+            )
+        return added
+
+    up = command("up", _up, "start an instance, or leave it be when it runs well")
+    up.add_argument(
+        "--control-plane-only", action="store_true", help="etcd and API server only: no node, no root"
+    )
+    up.add_argument(
+        "--controllers", action="store_true", help="with --control-plane-only: the controller manager too"
+    )
+    command("down", _down, "remove an instance and everything it left")
+    command("status", _status, "tell how an instance is")
+    command("kubeconfig", _kubeconfig, "print the path of the administrator's kubeconfig")
+    command("build", _build, "build every binary that is missing", named=False)
+    binary = command("binary", _binary, "print the path of a binary, built when missing", named=False)
+    binary.add_argument("binary", metavar="BINARY", help=", ".join(binaries.known_names()))
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,178 @@
+"""Brings an instance up or down, and tells how it is, whatever state it is found in.
+
+Called by `clusters` and the command line. `up` makes the instance be as asked: one that runs well stays as it is,
+anything else is removed first. An `up` that fails, or is interrupted, removes what it started.
+"""
+
+import contextlib
+import dataclasses
+import os
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from devcluster import (
+    api,
+    binaries,
+    config,
+    errors,
+    locks,
+    network,
+    packages,
+    preflight,
+    processes,
+    progress,
+    records,
+    removal,
+    startup,
+    toolchain,
+)
+
+# Certificates, etcd's files, containers' layers of a handful of images.
+_STATE_BYTES = 2 * 1024**3
+
+
+@dataclasses.dataclass(frozen=True)
+class Status:
+    """How an instance is.
+
+    Attributes:
+        problem: why it does not work; "" when it does.
+    """
+
+    name: str
+    problem: str
+    layout: config.Layout
+    record: records.Record | None
+
+
+def layout_of(name: str) -> config.Layout:
+    """Give the layout of instance `name` on this machine."""
+    try:
+        return config.layout(name, os.environ, os.geteuid() == 0)
+    except ValueError as reason:
+        raise errors.DevclusterError(str(reason)) from None
+
+
+def up(name: str, options: config.Options) -> config.Layout:
+    """Make instance `name` run as `options` say and give its layout.
+
+    Raises:
+        DevclusterError: it cannot; nothing of it is left then.
+    """
+    layout = layout_of(name)
+    _check(layout, options)
+    names = (
+        binaries.CONTROL_PLANE if options.control_plane_only else (*binaries.CONTROL_PLANE, *binaries.NODE)
+    )
+    paths = toolchain.resolve(names)
+    with locks.hold(layout.lock, f"starts or removes instance {name}", wait=False):
+        configuration = records.configuration(options, paths, Path(__file__).parent)
+        found = status(name)
+        if not found.problem and found.record is not None and found.record.configuration == configuration:
+            progress.line("done", f"instance {name} is already up")
+            return layout
+        if removal.has_leftovers(layout):
+            reason = found.problem or "it has another configuration"
+            with progress.step(f"removing the old instance {name}", f"old instance {name} removed: {reason}"):
+                removal.remove(layout)
+        with _removed_on_failure(layout):
+            record = _claim(layout, options, configuration)
+            startup.start(config.Instance(layout, options, record.slot, record.network, paths))
+            records.write(layout, dataclasses.replace(record, phase=records.RUNNING))
+    return layout
+
+
+def down(name: str) -> bool:
+    """Remove instance `name` with everything it left, and tell whether there was anything."""
+    layout = layout_of(name)
+    found = False
+    with locks.hold(layout.lock, f"starts or removes instance {name}", wait=False, remove=True):
+        if removal.has_leftovers(layout) or processes.members(layout):
+            found = True
+            with progress.step(f"removing instance {name}", f"instance {name} removed"):
+                removal.remove(layout)
+    # The last one takes the folder of all instances with it, and the one around it when that is ours by its name.
+    with contextlib.suppress(OSError):
+        layout.root.parent.rmdir()
+        if layout.root.parent.parent.name == config.DEFAULT_NAME:
+            layout.root.parent.parent.rmdir()
+    return found
+
+
+def status(name: str) -> Status:
+    """Tell how instance `name` is."""
+    layout = layout_of(name)
+    record = records.read(layout)
+    if record is None:
+        problem = "it is half removed" if removal.has_leftovers(layout) else "it is not up"
+        return Status(name, problem, layout, None)
+    if record.phase != records.RUNNING:
+        return Status(name, "its start was interrupted", layout, record)
+    dead = [process.name for process in processes.recorded(layout) if not processes.is_alive(process)]
+    if dead:
+        return Status(name, f"{', '.join(dead)} ended", layout, record)
+    client = api.client(layout, record.network)
+    if not client.is_ready():
+        return Status(name, "its API server is not ready", layout, record)
+    if not record.options.control_plane_only and not is_node_ready(client, name):
+        return Status(name, "its node is not ready", layout, record)
+    return Status(name, "", layout, record)
+
+
+def names() -> list[str]:
+    """List the instances on this machine, running or left over."""
+    return records.neighbours(config.Layout("", config.state_root(os.environ, os.geteuid() == 0) / " "))
+
+
+def is_node_ready(client: api.Client, name: str) -> bool:
+    """Tell whether the node calls itself ready."""
+    node = client.get(f"/api/v1/nodes/{name}")
+    conditions = node["status"].get("conditions", []) if node else []
+    return any(condition["type"] == "Ready" and condition["status"] == "True" for condition in conditions)
+
+
+def _check(layout: config.Layout, options: config.Options) -> None:
+    preflight.require_linux()
+    if not options.control_plane_only:
+        preflight.require_root()
+        packages.require("node")
+    packages.require("certificates")
+    preflight.require_writable(layout.root.parent, "MODELYARD_STATE")
+    preflight.require_space(layout.root.parent, _STATE_BYTES, f"starting instance {layout.name}")
+
+
+def _claim(layout: config.Layout, options: config.Options, configuration: str) -> records.Record:
+    """Take a slot and write the record, before anything else exists."""
+    with locks.hold(layout.root.parent / "slots.lock", "chooses its addresses", wait=True, remove=True):
+        slot = network.choose_slot(layout, options)
+        record = records.Record(slot, options, configuration, records.STARTING, {})
+        records.write(layout, record)
+    return record
+
+
+@contextlib.contextmanager
+def _removed_on_failure(layout: config.Layout) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        # A second Ctrl-C would leave half of it; the removal takes a second or two.
+        with (
+            _uninterrupted(),
+            progress.step(f"removing instance {layout.name}", "what was started is removed"),
+        ):
+            removal.remove(layout)
+        raise
+
+
+@contextlib.contextmanager
+def _uninterrupted() -> Iterator[None]:
+    previous: dict[int, Callable[..., object] | int | None] = {}
+    try:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            with contextlib.suppress(ValueError):  # only the main thread has signals
+                previous[number] = signal.signal(number, signal.SIG_IGN)
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)

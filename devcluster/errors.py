@@ -1,0 +1,21 @@
+"""The one failure this package tells people about: what is wrong and what to do.
+
+Raised everywhere in devcluster; turned into an exit code only by `__main__`. It must never carry a secret.
+"""
+
+from pathlib import Path
+
+
+class DevclusterError(Exception):
+    """Something cannot work; the message says what, where and the command that fixes it."""
+
+
+def with_log_tail(message: str, log: Path, lines: int = 15) -> DevclusterError:
+    """Give the error with the last `lines` of a component's log below the message."""
+    try:
+        tail = log.read_text(errors="replace").splitlines()[-lines:]
+    except FileNotFoundError:
+        tail = []
+    if not tail:
+        return DevclusterError(f"{message} Its log {log} is empty.")
+    return DevclusterError("\n".join([f"{message} The end of {log}:", *(f"    {line}" for line in tail)]))

@@ -1,0 +1,74 @@
+"""What an instance remembers of itself: slot, configuration, whether its start came to an end.
+
+Called by the start, the removal and the status of an instance. The record is written before anything else is made, so
+that a killed start can be cleaned up; written anew in one step, so that a killed write leaves the old one.
+"""
+
+import dataclasses
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from devcluster import config
+
+STARTING = "starting"
+RUNNING = "running"
+
+
+@dataclasses.dataclass(frozen=True)
+class Record:
+    """The record of one instance.
+
+    Attributes:
+        configuration: differs when a start would now give another cluster.
+        phase: STARTING until everything answered once, then RUNNING.
+        images: by reference, what was loaded under it.
+    """
+
+    slot: int
+    options: config.Options
+    configuration: str
+    phase: str
+    images: Mapping[str, str]
+
+    @property
+    def network(self) -> config.Network:
+        """The addresses that follow from slot and options."""
+        chosen = config.loopback if self.options.control_plane_only else config.namespaced
+        return chosen(self.slot)
+
+
+def read(layout: config.Layout) -> Record | None:
+    """Give an instance's record, or None when there is none or it is of another version of this program."""
+    try:
+        content = json.loads(layout.record.read_text())
+        return Record(**{**content, "options": config.Options(**content["options"])})
+    except (FileNotFoundError, json.JSONDecodeError, TypeError, KeyError):
+        return None
+
+
+def write(layout: config.Layout, record: Record) -> None:
+    """Write an instance's record in one step."""
+    layout.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+    unfinished = layout.record.with_suffix(f".{os.getpid()}")
+    unfinished.write_text(json.dumps(dataclasses.asdict(record)))
+    unfinished.replace(layout.record)
+
+
+def neighbours(layout: config.Layout) -> list[str]:
+    """List the names of the other instances, running or left over."""
+    if not layout.root.parent.is_dir():
+        return []
+    return sorted(
+        path.name for path in layout.root.parent.iterdir() if path.is_dir() and path.name != layout.name
+    )
+
+
+def configuration(options: config.Options, binaries: Mapping[str, Path], source: Path) -> str:
+    """Give what tells one configuration from another: options, binaries and the code that writes the rest."""
+    digest = hashlib.sha256(repr((options, sorted(binaries.items()))).encode())
+    for path in sorted(source.glob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()

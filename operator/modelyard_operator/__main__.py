@@ -1,0 +1,169 @@
+"""The operator's process: reads the environment, wires the parts together, and ends when one of them can't go on.
+
+Exit codes: 0 after SIGTERM, 78 when the configuration can't be used, 1 when the watch died or went deaf (the pod is
+restarted and starts from what is there).
+"""
+
+import asyncio
+import datetime
+import logging
+import os
+import random
+import signal
+import sys
+from collections.abc import Mapping
+
+from modelyard_operator import (
+    cluster,
+    config,
+    connection,
+    errors,
+    freshness,
+    handlers,
+    health,
+    logs,
+    metrics,
+    naming,
+    reconciler,
+    workqueue,
+)
+
+logger = logging.getLogger("modelyard_operator")
+
+EXIT_CONFIG = 78  # EX_CONFIG of sysexits.h
+_CRD_POLL_SECONDS = 2.0
+
+
+class _Operator:
+    """The parts of one process and how they are started and stopped."""
+
+    def __init__(self, settings: config.OperatorConfig, link: connection.Connection) -> None:
+        self.settings = settings
+        self.link = link
+        self.metrics = metrics.Metrics()
+        self.cluster = cluster.ApiCluster(link, self.metrics)
+        visits = reconciler.Reconciler(self.cluster, settings, _now)
+        self.queue = workqueue.WorkQueue(visits.reconcile, self.metrics)
+        self.health = health.Health(self.metrics, self.queue.oldest_seconds)
+        self.seen = freshness.Seen()
+        self.ready, self.stop = asyncio.Event(), asyncio.Event()
+
+    async def run(self) -> None:
+        """Run until SIGTERM or until a part ends."""
+        runner = await self.health.serve(self.settings.health_port)
+        try:
+            await self._wait_for_crd()
+            await self._work()
+        finally:
+            self.health.set_ready(False)
+            await runner.cleanup()
+            await self.link.close()
+
+    async def _work(self) -> None:
+        guard = freshness.Guard(self.seen, self._versions, self.settings.freshness_grace_seconds)
+        workers = asyncio.create_task(self.queue.run(self.settings.workers), name="workers")
+        parts = [
+            workers,
+            asyncio.create_task(guard.watch(self.settings.freshness_interval_seconds), name="freshness"),
+            asyncio.create_task(self.health.measure_lag(), name="loop lag"),
+            asyncio.create_task(self._resync(), name="resync"),
+            asyncio.create_task(self._announce(), name="announce"),
+        ]
+        flags = (self.ready, self.stop)
+        parts.append(
+            asyncio.create_task(
+                handlers.run(self.link, self.settings, self.seen, self.queue.add, flags), name="watches"
+            )
+        )
+        done, _pending = await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
+        self.health.set_ready(False)
+        self.queue.stop()
+        self.stop.set()
+        # A reconcile that is under way may finish; cut short it would be finished by the next process all the same.
+        await asyncio.wait([workers], timeout=10)
+        for part in parts:
+            part.cancel()
+        await asyncio.gather(*parts, return_exceptions=True)
+        for part in done:
+            part.result()
+
+    async def _announce(self) -> None:
+        """Say when the watches run, then take over the signals that kopf has installed."""
+        await self.ready.wait()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.stop.set)
+        self.health.set_ready(True)
+        logger.info("watching", extra={"namespaces": ",".join(self.settings.watch_namespaces) or "all"})
+        await self.stop.wait()
+
+    async def _resync(self) -> None:
+        """Visit everything from time to time, whatever the watches may have missed."""
+        while True:
+            await asyncio.sleep(self.settings.resync_seconds * random.uniform(0.9, 1.1))  # noqa: S311 - jitter
+            try:
+                keys = [(found.namespace, found.name) for found in await self._list()]
+            except errors.ClusterError as error:
+                logger.warning("resync failed", extra={"error": str(error)})
+                continue
+            for key in keys:
+                # Spread out, so that a thousand resources don't become a thousand calls at once.
+                self.queue.add_after(key, random.uniform(0, self.settings.resync_seconds / 10))  # noqa: S311
+
+    async def _list(self) -> list[cluster.ObjectMeta]:
+        found: list[cluster.ObjectMeta] = []
+        for namespace in self.settings.watch_namespaces or (None,):
+            found += [each async for each in self.cluster.list_model_deployments(namespace)]
+        return found
+
+    async def _versions(self) -> Mapping[str, int]:
+        return {found.uid: int(found.resource_version) for found in await self._list()}
+
+    async def _wait_for_crd(self) -> None:
+        """Wait until the API server serves ModelDeployments: kopf would watch nothing for ever without them."""
+        said = ""
+        while True:
+            try:
+                await self._list()
+                return
+            except errors.ClusterError as error:
+                if str(error) != said:
+                    said = str(error)
+                    hint = (
+                        f"install the CRD {naming.PLURAL}.{naming.GROUP}"
+                        if error.status == 404
+                        else "retrying"
+                    )
+                    logger.warning("ModelDeployments can't be listed", extra={"error": said, "hint": hint})
+            await asyncio.sleep(_CRD_POLL_SECONDS)
+
+
+async def _run(settings: config.OperatorConfig) -> None:
+    link = await connection.open_connection(os.environ)
+    await _Operator(settings, link).run()
+
+
+def _now() -> str:
+    return datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def main() -> int:
+    """Run the operator; give the exit code."""
+    try:
+        settings = config.from_env(os.environ)
+        logs.set_up(settings.log_level)
+        asyncio.run(_run(settings))
+    except errors.ConfigInvalid as error:
+        print(f"modelyard-operator: {error}", file=sys.stderr)
+        return EXIT_CONFIG
+    except freshness.Deaf as deaf:
+        logger.error("deaf", extra={"error": str(deaf)})
+        return 1
+    except Exception:  # the outermost edge: whatever ended a part ends the process, and the pod is restarted
+        logger.exception("ended")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,210 @@
+"""The one place that calls the Kubernetes API: plain dicts in and out, a timeout on each call, errors in one type.
+
+Implements `reconciler.Cluster`, and lists for `freshness` and the resync. All reads are live, never from a cache:
+what is decided on them may be destructive. Deletes and applies name the UID that was looked at, so that an object
+which has taken another's place is never touched. Decides nothing.
+"""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+import aiohttp
+import msgspec
+
+from modelyard_operator import connection, errors, metrics, naming, objects, plan
+from modelyard_operator.objects import Kind, Manifest
+from modelyard_operator.observed import Observed
+
+_APPLY = {"Content-Type": "application/apply-patch+yaml"}  # JSON is YAML
+_METADATA_ONLY = {"Accept": "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"}
+_PAGE = 500
+
+
+class ObjectMeta(msgspec.Struct, frozen=True, rename="camel"):
+    """Who an object is and at which version; all else in its metadata is skipped while decoding."""
+
+    namespace: str
+    name: str
+    uid: str
+    resource_version: str
+
+
+class _Item(msgspec.Struct, frozen=True):
+    metadata: ObjectMeta
+
+
+class _Continue(msgspec.Struct, frozen=True):
+    continue_: str = msgspec.field(default="", name="continue")
+
+
+class _Page(msgspec.Struct, frozen=True):
+    items: list[_Item]
+    metadata: _Continue
+
+
+class ApiCluster:
+    """A real cluster."""
+
+    def __init__(self, link: connection.Connection, numbers: metrics.Metrics) -> None:
+        self._link = link
+        self._metrics = numbers
+        self._page = msgspec.json.Decoder(_Page)
+
+    async def get_model_deployment(self, namespace: str, name: str) -> Manifest | None:
+        """Read the resource; None when there is none."""
+        return await self._get(naming.API_VERSION, naming.PLURAL, namespace, name)
+
+    async def get(self, kind: Kind, namespace: str, name: str) -> Manifest | None:
+        """Read one child; None when there is none."""
+        return await self._get(kind.api_version, kind.plural, namespace, name)
+
+    async def observe(self, namespace: str, name: str) -> Observed:
+        """Read everything around a ModelDeployment except its pods, all at the same time."""
+        children, stored, replica_sets = await asyncio.gather(
+            self._children(namespace, name),
+            self._list(Kind.CONTROLLER_REVISION, namespace, name),
+            self._list_named("apps/v1", "replicasets", namespace, name),
+        )
+        return Observed(children=children, revisions=stored, replica_sets=replica_sets)
+
+    async def list_pods(self, namespace: str, name: str) -> tuple[Manifest, ...]:
+        """Read the pods of a ModelDeployment."""
+        return await self._list_named("v1", "pods", namespace, name)
+
+    async def apply(self, action: plan.Apply) -> Manifest:
+        """Carry out a server-side apply and give the object that came of it."""
+        kind = objects.kind_of(action.manifest)
+        metadata = action.manifest["metadata"]
+        body = _with_uid(action.manifest, action.uid)
+        query = {"fieldManager": action.manager, "force": "true" if action.force else "false"}
+        path = _path(kind.api_version, kind.plural, metadata["namespace"], metadata["name"])
+        return await self._send("PATCH", kind.plural, path, query=query, headers=_APPLY, body=body)
+
+    async def delete(self, action: plan.Delete) -> None:
+        """Delete one object; one that is gone or has been replaced counts as deleted."""
+        path = _path(action.kind.api_version, action.kind.plural, action.namespace, action.name)
+        body = {"propagationPolicy": "Background", "preconditions": {"uid": action.uid}}
+        try:
+            await self._send("DELETE", action.kind.plural, path, body=body)
+        except errors.ClusterError as error:
+            if error.status not in (404, 409):
+                raise
+
+    async def apply_status(self, manifest: Manifest) -> None:
+        """Carry out a server-side apply on the status of a ModelDeployment; one that has gone needs none."""
+        metadata = manifest["metadata"]
+        path = _path(naming.API_VERSION, naming.PLURAL, metadata["namespace"], metadata["name"]) + "/status"
+        query = {"fieldManager": naming.STATUS_MANAGER, "force": "true"}
+        try:
+            await self._send("PATCH", naming.PLURAL, path, query=query, headers=_APPLY, body=manifest)
+        except errors.ClusterError as error:
+            if error.status != 404:
+                raise
+
+    async def list_model_deployments(self, namespace: str | None) -> AsyncIterator[ObjectMeta]:
+        """Give the metadata of every ModelDeployment of one namespace, or of all with None, page by page."""
+        where = f"/namespaces/{namespace}" if namespace else ""
+        query = {"limit": str(_PAGE)}
+        while True:
+            path = f"/apis/{naming.API_VERSION}{where}/{naming.PLURAL}"
+            answer = await self._request("GET", naming.PLURAL, path, query=query, headers=_METADATA_ONLY)
+            page = self._page.decode(answer)
+            for item in page.items:
+                yield item.metadata
+            if not page.metadata.continue_:
+                return
+            query["continue"] = page.metadata.continue_
+
+    async def _children(self, namespace: str, name: str) -> dict[Kind, Manifest]:
+        kinds = [kind for kind in Kind if kind is not Kind.CONTROLLER_REVISION]  # of which there are several
+        found = await asyncio.gather(*(self.get(kind, namespace, name) for kind in kinds))
+        return {kind: manifest for kind, manifest in zip(kinds, found, strict=True) if manifest is not None}
+
+    async def _get(self, api_version: str, plural: str, namespace: str, name: str) -> Manifest | None:
+        try:
+            return await self._send("GET", plural, _path(api_version, plural, namespace, name))
+        except errors.ClusterError as error:
+            if error.status == 404:
+                return None
+            raise
+
+    async def _list(self, kind: Kind, namespace: str, name: str) -> tuple[Manifest, ...]:
+        items = await self._list_named(kind.api_version, kind.plural, namespace, name)
+        # Items of a list come without their kind.
+        return tuple({"apiVersion": kind.api_version, "kind": kind.kind, **item} for item in items)
+
+    async def _list_named(
+        self, api_version: str, plural: str, namespace: str, name: str
+    ) -> tuple[Manifest, ...]:
+        query = {"labelSelector": naming.selector_text(name)}
+        found = await self._send("GET", plural, _path(api_version, plural, namespace), query=query)
+        return tuple(found["items"])
+
+    async def _send(
+        self,
+        verb: str,
+        resource: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        body: Manifest | None = None,
+    ) -> Manifest:
+        data = None if body is None else json.dumps(body).encode()
+        answer = await self._request(verb, resource, path, query=query, headers=headers, data=data)
+        decoded: Manifest = json.loads(answer)
+        return decoded
+
+    async def _request(
+        self,
+        verb: str,
+        resource: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        data: bytes | None = None,
+    ) -> bytes:
+        """Make one call.
+
+        Raises:
+            errors.ClusterError: for every answer but 2xx, and when there was none.
+        """
+        sent = {"Content-Type": "application/json", **(headers or {})}
+        if authorization := await self._link.authorization():
+            sent["Authorization"] = authorization
+        url, what, code = self._link.server + path, f"{verb} {path}", 0
+        try:
+            async with self._link.session.request(
+                verb, url, params=query, headers=sent, data=data
+            ) as response:
+                code = response.status
+                answer = await response.read()
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise errors.ClusterError(what, 0, str(error) or "no answer in time") from error
+        finally:
+            self._metrics.api_requests.labels(verb, resource, str(code)).inc()
+        if code >= 300:
+            raise _refused(what, code, answer, response.headers.get("Retry-After", ""))
+        return answer
+
+
+def _refused(what: str, code: int, answer: bytes, retry_after: str) -> errors.ClusterError:
+    """Give the error that an answer stands for, in the API server's own words where it has any."""
+    try:
+        message = msgspec.json.decode(answer, type=dict[str, Any]).get("message", "")
+    except msgspec.DecodeError:
+        message = answer[:200].decode(errors="replace")
+    seconds = float(retry_after) if retry_after.isdecimal() else None
+    return errors.ClusterError(what, code, message or "no reason given", seconds)
+
+
+def _path(api_version: str, plural: str, namespace: str, name: str = "") -> str:
+    root = "/api" if "/" not in api_version else "/apis"
+    return f"{root}/{api_version}/namespaces/{namespace}/{plural}" + (f"/{name}" if name else "")
+
+
+def _with_uid(manifest: Manifest, uid: str) -> Manifest:
+    return {**manifest, "metadata": {**manifest["metadata"], "uid": uid}} if uid else manifest

@@ -1,0 +1,118 @@
+"""Condition types and reasons: the words in which the operator speaks to people and tools.
+
+`status` is the only writer of conditions. Each reason is one cause, documented here and, from here, in
+docs/reference/conditions.md (a test compares the two). Pure constants.
+"""
+
+from collections.abc import Mapping
+
+AVAILABLE = "Available"
+READY = "Ready"
+RECONCILING = "Reconciling"
+STALLED = "Stalled"
+
+TYPES: Mapping[str, str] = {
+    AVAILABLE: "Does something serve now? True while at least one pod is ready, of whichever revision.",
+    READY: "Is everything that was asked for in observedGeneration rolled out and available?",
+    RECONCILING: "Present, and True, only while the operator is on its way; reason and message say where.",
+    STALLED: "Present, and True, only while nothing but your help gets further; reason and message say how.",
+}
+
+# Reasons of Available
+PODS_READY = "PodsReady"
+NO_POD_READY = "NoPodReady"
+STOPPED = "Stopped"
+
+# Reasons of Ready that are not also reasons of Reconciling or Stalled
+ROLLED_OUT = "RolledOut"
+PAUSED = "Paused"
+
+# Reasons of Reconciling
+OBSERVING = "Observing"
+ROLLING_OUT = "RollingOut"
+PODS_NOT_READY = "PodsNotReady"
+STOPPING = "Stopping"
+WAITING_FOR_DELETION = "WaitingForDeletion"
+CLUSTER_ERROR = "ClusterError"
+
+# Reasons of Stalled that come from the resource and its surroundings
+SPEC_INVALID = "SpecInvalid"
+NAME_TAKEN = "NameTaken"
+METADATA_NOT_ALLOWED = "MetadataNotAllowed"
+RUNTIME_CLASS_UNKNOWN = "RuntimeClassUnknown"
+CHILD_REJECTED = "ChildRejected"
+PROGRESS_DEADLINE_EXCEEDED = "ProgressDeadlineExceeded"
+
+# Failures of a revision's pods, seen by the operator from outside
+SECRET_MISSING = "SecretMissing"  # noqa: S105 - a reason, no secret
+OUT_OF_MEMORY = "OutOfMemory"
+CRASH_LOOP = "CrashLoop"
+IMAGE_PULL_FAILED = "ImagePullFailed"
+UNSCHEDULABLE = "Unschedulable"
+QUOTA_EXCEEDED = "QuotaExceeded"
+POD_REFUSED = "PodRefused"
+
+# Failures in the runtime's own words: the closed list shared with it (docs/reference/runtime-reasons.md)
+FETCH_FAILED = "FetchFailed"
+INTERNAL_ERROR = "InternalError"
+RUNTIME_FAILURES: Mapping[str, str] = {
+    "SettingsInvalid": "The model server was started with settings it can't use.",
+    "UriUnsupported": "The artifact's URI has a scheme or form that the runtime can't fetch.",
+    "ArtifactNotFound": "There is nothing at spec.model.uri.",
+    "AccessDenied": "The credentials were refused, or there were none.",
+    FETCH_FAILED: "Network, TLS, DNS or the server failed while the artifact was fetched; it is tried again.",
+    "ArtifactTooLarge": "The artifact is larger than the administrator allows.",
+    "DigestMismatch": "The artifact's bytes are not those that spec.model.digest names.",
+    "FormatUnknown": "The artifact's format is neither given nor recognised.",
+    "LoadFailed": "The artifact could not be loaded as a model.",
+    "WarmupFailed": "The model was loaded but did not answer.",
+    INTERNAL_ERROR: "The runtime failed in a way it did not foresee; its log says more.",
+}
+
+POD_FAILURES: Mapping[str, str] = {
+    SECRET_MISSING: "A Secret that the pod needs does not exist or lacks a key.",
+    OUT_OF_MEMORY: "A container used more memory than its limit and was killed.",
+    CRASH_LOOP: "A container ends again and again without telling a reason; the message holds its last log lines.",
+    IMAGE_PULL_FAILED: "The runtime image can't be pulled.",
+    UNSCHEDULABLE: "No node can take the pod; the message says what is short.",
+    QUOTA_EXCEEDED: "The namespace's quota does not leave room for the pod.",
+    POD_REFUSED: "The API server refused the pod, for example by a policy of the namespace.",
+}
+
+_FAILURES: Mapping[str, str] = {**RUNTIME_FAILURES, **POD_FAILURES}
+
+# What may pass without anybody's help, and is therefore Reconciling until the progress deadline and Stalled after it.
+# Everything else that makes pods fail is Stalled at once.
+MAY_PASS = frozenset(
+    {FETCH_FAILED, INTERNAL_ERROR, IMAGE_PULL_FAILED, UNSCHEDULABLE, QUOTA_EXCEEDED, POD_REFUSED}
+)
+
+AVAILABLE_REASONS: Mapping[str, str] = {
+    PODS_READY: "True: at least one pod is ready.",
+    NO_POD_READY: "False: no pod is ready.",
+    STOPPED: "False: replicas is 0, as asked for.",
+}
+READY_REASONS: Mapping[str, str] = {
+    ROLLED_OUT: "True: every pod that was asked for runs the wanted revision and is ready.",
+    STOPPED: "True: replicas is 0 and no pod is left.",
+    PAUSED: "False: spec.paused holds changes that have not been rolled out.",
+}
+RECONCILING_REASONS: Mapping[str, str] = {
+    OBSERVING: "Kubernetes' own controllers have not looked at the newest change yet. Ready is Unknown.",
+    ROLLING_OUT: "Pods of the wanted revision are being started; the message counts them and names their step.",
+    PODS_NOT_READY: "The revision was rolled out, and fewer pods are ready than were asked for.",
+    STOPPING: "replicas is 0 and pods are still shutting down.",
+    WAITING_FOR_DELETION: "An object of an earlier ModelDeployment with this name is still being deleted.",
+    CLUSTER_ERROR: "A call to the API server failed; it is tried again.",
+    **{reason: f"{_FAILURES[reason]} May pass by itself." for reason in sorted(MAY_PASS)},
+}
+STALLED_REASONS: Mapping[str, str] = {
+    SPEC_INVALID: "The spec can't be understood; the message names the field and what to write instead.",
+    NAME_TAKEN: "An object that a child needs to be is there already and belongs to somebody else. It is not touched.",
+    METADATA_NOT_ALLOWED: "A label or annotation is under no prefix that the administrator allows.",
+    RUNTIME_CLASS_UNKNOWN: "spec.runtime.class names no runtime class; the message lists those there are.",
+    CHILD_REJECTED: "The API server found a child invalid; the message has its words.",
+    PROGRESS_DEADLINE_EXCEEDED: "The rollout made no progress for 300 s.",
+    **RUNTIME_FAILURES,
+    **POD_FAILURES,
+}

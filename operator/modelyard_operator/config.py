@@ -1,0 +1,142 @@
+"""The operator's own settings, read once from the environment by `__main__`.
+
+Everything else gets this frozen value. Pure: takes a mapping, never reads `os.environ` itself.
+"""
+
+import re
+from collections.abc import Mapping
+
+import msgspec
+
+from modelyard_operator import errors
+
+LOG_LEVELS = ("debug", "info", "warning", "error")
+_DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+_SIZE = re.compile(r"([1-9][0-9]*)(Mi|Gi|Ti)")
+_SIZE_UNITS = {"Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
+
+
+class RuntimeClass(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What an administrator offers under one name: the image that serves."""
+
+    image: str
+
+
+class OperatorConfig(msgspec.Struct, frozen=True):
+    """Settings of one operator process; the field's comment names its variable."""
+
+    runtime_classes: Mapping[str, RuntimeClass]  # MODELYARD_RUNTIME_CLASSES
+    watch_namespaces: tuple[str, ...] = ()  # MODELYARD_WATCH_NAMESPACES; empty: the whole cluster
+    allowed_metadata_prefixes: tuple[str, ...] = ()  # MODELYARD_ALLOWED_METADATA_PREFIXES
+    cluster_domain: str = "cluster.local"  # MODELYARD_CLUSTER_DOMAIN
+    artifact_size_limit: str = "10Gi"  # MODELYARD_ARTIFACT_SIZE_LIMIT
+    workers: int = 8  # MODELYARD_WORKERS
+    resync_seconds: float = (
+        600.0  # MODELYARD_RESYNC_SECONDS: below one API call per resource and minute when idle
+    )
+    freshness_interval_seconds: float = 60.0  # MODELYARD_FRESHNESS_INTERVAL_SECONDS
+    freshness_grace_seconds: float = 30.0  # MODELYARD_FRESHNESS_GRACE_SECONDS
+    health_port: int = 8081  # MODELYARD_HEALTH_PORT
+    log_level: str = "info"  # MODELYARD_LOG_LEVEL
+
+    @property
+    def artifact_bytes(self) -> int:
+        """The artifact size limit in bytes."""
+        return size_in_bytes("MODELYARD_ARTIFACT_SIZE_LIMIT", self.artifact_size_limit)
+
+
+def from_env(environment: Mapping[str, str]) -> OperatorConfig:
+    """Give the settings that an environment describes; absent or empty variables keep their default.
+
+    Raises:
+        errors.ConfigInvalid: naming the variable, its value and what to write instead.
+    """
+    env = {key: value.strip() for key, value in environment.items() if value.strip()}
+    default = OperatorConfig(runtime_classes={})
+    parsed = OperatorConfig(
+        runtime_classes=_runtime_classes(env),
+        watch_namespaces=_namespaces(env),
+        allowed_metadata_prefixes=_words(env, "MODELYARD_ALLOWED_METADATA_PREFIXES"),
+        cluster_domain=env.get("MODELYARD_CLUSTER_DOMAIN", default.cluster_domain),
+        artifact_size_limit=env.get("MODELYARD_ARTIFACT_SIZE_LIMIT", default.artifact_size_limit),
+        workers=int(_number(env, "MODELYARD_WORKERS", default.workers, (1, 100))),
+        resync_seconds=_number(env, "MODELYARD_RESYNC_SECONDS", default.resync_seconds, (1, 86400)),
+        freshness_interval_seconds=_number(
+            env, "MODELYARD_FRESHNESS_INTERVAL_SECONDS", default.freshness_interval_seconds, (1, 3600)
+        ),
+        freshness_grace_seconds=_number(
+            env, "MODELYARD_FRESHNESS_GRACE_SECONDS", default.freshness_grace_seconds, (1, 3600)
+        ),
+        health_port=int(_number(env, "MODELYARD_HEALTH_PORT", default.health_port, (0, 65535))),
+        log_level=_choice(env, "MODELYARD_LOG_LEVEL", default.log_level, LOG_LEVELS),
+    )
+    size_in_bytes("MODELYARD_ARTIFACT_SIZE_LIMIT", parsed.artifact_size_limit)
+    return parsed
+
+
+def size_in_bytes(variable: str, text: str) -> int:
+    """Give the bytes of a size such as 10Gi.
+
+    Raises:
+        errors.ConfigInvalid: naming `variable`.
+    """
+    match = _SIZE.fullmatch(text)
+    if match is None:
+        raise errors.ConfigInvalid(
+            f"{variable}={text!r}: write a whole number with Mi, Gi or Ti, for example 10Gi."
+        )
+    return int(match[1]) * _SIZE_UNITS[match[2]]
+
+
+def _runtime_classes(env: Mapping[str, str]) -> Mapping[str, RuntimeClass]:
+    variable = "MODELYARD_RUNTIME_CLASSES"
+    example = '{"default": {"image": "registry.example/modelyard/runtime:1.0"}}'
+    try:
+        classes = msgspec.json.decode(env.get(variable, ""), type=dict[str, RuntimeClass])
+    except msgspec.DecodeError as error:
+        raise errors.ConfigInvalid(
+            f"{variable}: {error}. Write a JSON object, for example {example}"
+        ) from error
+    if not classes or not all(runtime_class.image for runtime_class in classes.values()):
+        raise errors.ConfigInvalid(
+            f"{variable}: every class needs an image, and there must be one. Example: {example}"
+        )
+    return classes
+
+
+def _namespaces(env: Mapping[str, str]) -> tuple[str, ...]:
+    names = _words(env, "MODELYARD_WATCH_NAMESPACES")
+    wrong = [name for name in names if not _DNS_LABEL.fullmatch(name)]
+    if wrong:
+        raise errors.ConfigInvalid(
+            f"MODELYARD_WATCH_NAMESPACES: {wrong[0]!r} is no namespace name. "
+            "Write names separated by commas; leave it empty for the whole cluster."
+        )
+    return names
+
+
+def _words(env: Mapping[str, str], variable: str) -> tuple[str, ...]:
+    stripped = (word.strip() for word in env.get(variable, "").split(","))
+    return tuple(dict.fromkeys(word for word in stripped if word))
+
+
+def _number(env: Mapping[str, str], variable: str, default: float, limits: tuple[float, float]) -> float:
+    text = env.get(variable)
+    if text is None:
+        return default
+    try:
+        value = float(text) if isinstance(default, float) else int(text)
+    except ValueError:
+        value = limits[0] - 1
+    if not limits[0] <= value <= limits[1]:
+        raise errors.ConfigInvalid(
+            f"{variable}={text!r}: write a number from {limits[0]:g} to {limits[1]:g}."
+        )
+    return value
+
+
+def _choice(env: Mapping[str, str], variable: str, default: str, choices: tuple[str, ...]) -> str:
+    value = env.get(variable, default)
+    if value not in choices:
+        raise errors.ConfigInvalid(f"{variable}={value!r}: write one of {', '.join(choices)}.")
+    return value

@@ -1,0 +1,83 @@
+"""Never blind and alive: ends the process when the watch no longer delivers what the API server has.
+
+The second, independent guard besides kopf's own. Our LIST says which versions there are, `Seen` says which ones the
+watch has brought; what is still missing after the grace period means that the watch is deaf, and only a restart
+helps. While the API server doesn't answer nothing can be said and nothing is done: a restart would help nobody.
+`__main__` runs the guard, `handlers` feeds `Seen`.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+
+from modelyard_operator import errors
+
+logger = logging.getLogger(__name__)
+
+_LOOK_SECONDS = 0.5  # how often the watch's progress is looked at during the grace period
+
+
+class Deaf(Exception):  # noqa: N818 - named for what it means
+    """The watch has not brought what the API server has; the process has to start anew."""
+
+
+class Seen:
+    """The newest version of each ModelDeployment that the watch has brought."""
+
+    def __init__(self) -> None:
+        self._versions: dict[str, int] = {}
+
+    def note(self, uid: str, resource_version: str) -> None:
+        """Remember that the watch has brought this version."""
+        self._versions[uid] = max(int(resource_version), self._versions.get(uid, 0))
+
+    def forget(self, uid: str) -> None:
+        """Remember that the watch has brought a deletion."""
+        self._versions.pop(uid, None)
+
+    def lacks(self, listed: Mapping[str, int]) -> frozenset[str]:
+        """Give the UIDs of which the watch has brought an older version than was listed, or none."""
+        return frozenset(uid for uid, version in listed.items() if self._versions.get(uid, 0) < version)
+
+
+class Guard:
+    """Compares the watch with the API server from time to time."""
+
+    def __init__(
+        self, seen: Seen, list_versions: Callable[[], Awaitable[Mapping[str, int]]], grace_seconds: float
+    ) -> None:
+        self._seen = seen
+        self._list_versions = list_versions
+        self._grace_seconds = grace_seconds
+
+    async def watch(self, interval_seconds: float) -> None:
+        """Look again and again.
+
+        Raises:
+            Deaf: when the watch has fallen behind for good.
+        """
+        while True:
+            await asyncio.sleep(interval_seconds)
+            try:
+                await self.check()
+            except errors.ClusterError as error:
+                logger.warning("freshness can't be told", extra={"error": str(error)})
+
+    async def check(self) -> None:
+        """Look once.
+
+        Raises:
+            Deaf: when something that was listed hasn't come through the watch within the grace period.
+            errors.ClusterError: when the API server doesn't answer.
+        """
+        listed = await self._list_versions()
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self._grace_seconds
+        while late := self._seen.lacks(listed):
+            if loop.time() >= deadline:
+                # What has been deleted in the meantime can't be brought any more.
+                still_there = late & (await self._list_versions()).keys()
+                if still_there:
+                    raise Deaf(f"the watch misses changes of {len(still_there)} ModelDeployments")
+                return
+            await asyncio.sleep(min(_LOOK_SECONDS, self._grace_seconds))

@@ -1,0 +1,111 @@
+"""The event source: kopf watches, and every event of a ModelDeployment or of a child becomes a key in our queue.
+
+The only importer of kopf, which is used for what it is good at: list-and-watch with reconnects, and nothing else
+(docs/adr/0003). With `on.event` handlers alone it writes nothing: no annotation, no finalizer, no status. The
+handlers look at nothing but the name, because events may be old, doubled or missing. Called by `__main__`.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import kopf
+
+from modelyard_operator import config, connection, freshness, naming, objects
+from modelyard_operator.objects import Kind
+
+_WATCHED_CHILDREN = (Kind.DEPLOYMENT, Kind.SERVICE, Kind.AUTOSCALER, Kind.DISRUPTION_BUDGET)
+_LAST_BACKOFF_SECONDS = 10.0
+
+
+class _EndlessBackoffs:
+    """Delays between attempts of kopf's requests that never run out: an API server's bad hour is ridden through."""
+
+    def __iter__(self) -> Iterator[float]:
+        """Give 1, 2, 4, 8 and then 10 seconds for ever."""
+        seconds = 1.0
+        while True:
+            yield min(seconds, _LAST_BACKOFF_SECONDS)
+            seconds = min(seconds * 2, _LAST_BACKOFF_SECONDS)
+
+
+async def run(
+    link: connection.Connection,
+    settings: config.OperatorConfig,
+    seen: freshness.Seen,
+    enqueue: Callable[[tuple[str, str]], None],
+    flags: tuple[asyncio.Event, asyncio.Event],
+) -> None:
+    """Watch until `flags[1]` (stop) is set; `flags[0]` (ready) is set when the watches start.
+
+    Raises whatever ends a watch for good, so that the process ends with it.
+    """
+    await kopf.operator(
+        registry=_registry(link, seen, enqueue),
+        settings=_settings(),
+        standalone=True,
+        clusterwide=not settings.watch_namespaces,
+        namespaces=settings.watch_namespaces,
+        ready_flag=flags[0],
+        stop_flag=flags[1],
+    )
+
+
+def _registry(
+    link: connection.Connection, seen: freshness.Seen, enqueue: Callable[[tuple[str, str]], None]
+) -> kopf.OperatorRegistry:
+    registry = kopf.OperatorRegistry()
+
+    @kopf.on.login(registry=registry)
+    async def login(**_: Any) -> kopf.ConnectionInfo:
+        """Give kopf the connection's own credentials, fresh ones at each call."""
+        configuration = link.configuration
+        scheme, _separator, token = (await link.authorization() or "").partition(" ")
+        return kopf.ConnectionInfo(
+            server=link.server,
+            ca_path=configuration.ssl_ca_cert,
+            insecure=not configuration.verify_ssl,
+            scheme=scheme or None,
+            token=token or None,
+            certificate_path=configuration.cert_file,
+            private_key_path=configuration.key_file,
+        )
+
+    @kopf.on.event(naming.GROUP, naming.VERSION, naming.PLURAL, registry=registry)
+    async def on_model_deployment(event: kopf.RawEvent, **_: Any) -> None:
+        metadata = event["object"]["metadata"]
+        if event["type"] == "DELETED":
+            seen.forget(metadata["uid"])
+        else:
+            seen.note(metadata["uid"], metadata["resourceVersion"])
+        enqueue((metadata["namespace"], metadata["name"]))
+
+    async def on_child(event: kopf.RawEvent, **_: Any) -> None:
+        key = objects.owning_key(event["object"])
+        if key is not None:
+            enqueue(key)
+
+    for kind in _WATCHED_CHILDREN:
+        group, version = _group_and_version(kind)
+        kopf.on.event(group, version, kind.plural, registry=registry)(on_child)
+    return registry
+
+
+def _settings() -> kopf.OperatorSettings:
+    settings = kopf.OperatorSettings()
+    settings.scanning.disabled = True  # needs no rights on CRDs and namespaces
+    settings.posting.enabled = False
+    settings.networking.error_backoffs = _EndlessBackoffs()
+    settings.networking.connect_timeout = 5.0
+    settings.networking.request_timeout = 30.0
+    settings.watching.connect_timeout = 5.0
+    settings.process.ultimate_exiting_timeout = None  # ends with the pod's grace period
+    for kind in _WATCHED_CHILDREN:
+        group, version = _group_and_version(kind)
+        settings.watching.label_selectors[group, version, kind.plural] = naming.CHILD_SELECTOR
+    return settings
+
+
+def _group_and_version(kind: Kind) -> tuple[str, str]:
+    group, _separator, version = kind.api_version.rpartition("/")
+    return group, version

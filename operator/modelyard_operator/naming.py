@@ -1,0 +1,86 @@
+"""Every name, label, annotation, field manager and environment key that reaches the cluster.
+
+Read by all modules that build, find or compare objects, so that a string which others depend on exists once.
+Pure constants and string functions; no other module of the operator is imported here.
+"""
+
+GROUP = "modelyard.dev"
+VERSION = "v1alpha1"
+API_VERSION = f"{GROUP}/{VERSION}"
+KIND = "ModelDeployment"
+PLURAL = "modeldeployments"
+SINGULAR = "modeldeployment"
+SHORT_NAME = "mdep"
+CATEGORY = "modelyard"
+
+# Field managers. Three, because each owns other fields: the children, a replica count on its way to an autoscaler
+# (docs/adr/0004), and the status.
+MANAGER = "modelyard"
+HANDOVER_MANAGER = "modelyard-handover"
+STATUS_MANAGER = "modelyard-status"
+
+LABEL_NAME = "app.kubernetes.io/name"
+LABEL_INSTANCE = "app.kubernetes.io/instance"
+LABEL_MANAGED_BY = "app.kubernetes.io/managed-by"
+LABEL_PART_OF = "app.kubernetes.io/part-of"
+LABEL_COMPONENT = "app.kubernetes.io/component"
+LABEL_REVISION = "modelyard.dev/revision"
+
+APP_NAME = "modelyard-model"
+APP = "modelyard"
+COMPONENT = "model-server"
+
+# What the watches ask the API server for: nothing but our own children reaches the operator.
+CHILD_SELECTOR = f"{LABEL_MANAGED_BY}={APP}"
+
+FETCH = "fetch"  # the init container: has the credentials, writes the artifact
+SERVE = "serve"  # the serving container: has the artifact, read-only, and nothing else
+HTTP_PORT_NAME = "http"
+HTTP_PORT = 8080
+ARTIFACT_VOLUME = "artifact"
+ARTIFACT_DIR = "/mnt/artifact"
+TMP_VOLUME = "tmp"
+TMP_DIR = "/tmp"  # noqa: S108 - a mount path inside the pod, backed by an emptyDir of its own
+TERMINATION_MESSAGE_PATH = "/dev/termination-log"
+
+ENV_MODEL_URI = "MODELYARD_MODEL_URI"
+ENV_MODEL_DIGEST = "MODELYARD_MODEL_DIGEST"
+ENV_MODEL_NAME = "MODELYARD_MODEL_NAME"
+ENV_MODEL_FORMAT = "MODELYARD_MODEL_FORMAT"
+ENV_MAX_ARTIFACT_BYTES = "MODELYARD_MAX_ARTIFACT_BYTES"
+ENV_CREDENTIALS_PREFIX = "MODELYARD_CREDENTIALS_"
+ENV_ARTIFACT_DIR = "MODELYARD_ARTIFACT_DIR"
+ENV_PORT = "MODELYARD_PORT"
+ENV_DRAIN_SECONDS = "MODELYARD_DRAIN_SECONDS"
+ENV_LOG_LEVEL = "MODELYARD_LOG_LEVEL"
+ENV_TERMINATION_MESSAGE_PATH = "MODELYARD_TERMINATION_MESSAGE_PATH"
+
+NAME_MAX = 63  # a Service's name is a DNS label
+_HASH_LENGTH = 10
+
+
+def revision_name(name: str, intent_hash: str) -> str:
+    """Give the name of a revision: what a label value can carry, however long the resource's name is."""
+    head = name[: NAME_MAX - _HASH_LENGTH - 1].rstrip("-")
+    return f"{head}-{intent_hash[:_HASH_LENGTH]}"
+
+
+def selector_labels(name: str) -> dict[str, str]:
+    """Give the two labels that select the pods of a ModelDeployment; selectors are immutable, so no more than these."""
+    return {LABEL_NAME: APP_NAME, LABEL_INSTANCE: name}
+
+
+def child_labels(name: str) -> dict[str, str]:
+    """Give the labels that every child carries."""
+    return {**selector_labels(name), LABEL_MANAGED_BY: APP, LABEL_PART_OF: APP, LABEL_COMPONENT: COMPONENT}
+
+
+def selector_text(name: str) -> str:
+    """Give the same selector as a query string, as the scale subresource and LIST calls want it."""
+    return ",".join(f"{key}={value}" for key, value in sorted(selector_labels(name).items()))
+
+
+def service_url(name: str, namespace: str, port: int, cluster_domain: str) -> str:
+    """Give the address of a model inside the cluster."""
+    host = f"{name}.{namespace}.svc.{cluster_domain}"
+    return f"http://{host}" if port == 80 else f"http://{host}:{port}"

@@ -1,0 +1,161 @@
+"""Turns desired and observed into the writes that are needed, as values that print themselves.
+
+Called by `reconciler`, which executes the plan in its order. Nothing is planned for an object that already is as it
+should be; nothing is ever planned against an object that we don't own. Pure.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from modelyard_operator import api, drift, errors, naming, objects
+from modelyard_operator.objects import Kind, Manifest
+from modelyard_operator.observed import Observed
+
+DELETION_POLL_SECONDS = 2.0
+
+
+class Apply(msgspec.Struct, frozen=True):
+    """One server-side apply.
+
+    Attributes:
+        manifest: every field that the manager has an opinion on.
+        why: the paths that differ; empty when the object has to be created.
+        uid: the object that was looked at; the API server refuses when another has taken its place.
+        manager: the field manager.
+        force: whether to take fields over from other managers.
+    """
+
+    manifest: Manifest
+    why: tuple[str, ...] = ()
+    uid: str = ""
+    manager: str = naming.MANAGER
+    force: bool = True
+
+    def __str__(self) -> str:
+        """Give the write for people."""
+        if not self.uid:
+            return f"create {objects.describe(self.manifest)}"
+        more = f" and {len(self.why) - 3} more" if len(self.why) > 3 else ""
+        return f"apply {objects.describe(self.manifest)} ({', '.join(self.why[:3])}{more})"
+
+
+class Delete(msgspec.Struct, frozen=True):
+    """One delete of exactly the object that was looked at."""
+
+    kind: Kind
+    namespace: str
+    name: str
+    uid: str
+
+    def __str__(self) -> str:
+        """Give the write for people."""
+        return f"delete {self.kind.kind} {self.name}"
+
+
+Action = Apply | Delete
+
+
+def plan(
+    identity: api.Identity, wanted: Mapping[Kind, Manifest], seen: Observed, expired: Sequence[Manifest] = ()
+) -> tuple[Action, ...]:
+    """Give the writes that lead from what was seen to what is wanted, in order.
+
+    What has to go goes first: an autoscaler that is no longer wanted must not answer to the new number of replicas.
+
+    Raises:
+        errors.Stalled: NameTaken, when an object of a wanted name belongs to somebody else.
+        errors.Waiting: when it belongs to an earlier ModelDeployment of the same name that is still being deleted.
+    """
+    for kind in wanted:
+        if kind in seen.children:
+            _check_owner(identity, seen.children[kind])
+    actions: list[Action] = []
+    for kind, live in seen.children.items():
+        is_ours = objects.is_owned_by(live, identity.uid)
+        if kind not in wanted and is_ours and "deletionTimestamp" not in live["metadata"]:
+            actions.append(_delete(kind, live))
+    for kind in Kind:
+        if kind in wanted:
+            actions.extend(_converge(wanted[kind], seen.children.get(kind), _least(wanted)))
+    actions.extend(
+        _delete(Kind.CONTROLLER_REVISION, live) for live in expired if objects.is_owned_by(live, identity.uid)
+    )
+    return tuple(actions)
+
+
+def plan_revision(identity: api.Identity, wanted: Manifest, live: Manifest | None) -> tuple[Action, ...]:
+    """Give the write that stores a revision, if one is needed.
+
+    Raises:
+        errors.Stalled: NameTaken.
+        errors.Waiting: as for `plan`.
+    """
+    if live is not None:
+        _check_owner(identity, live)
+    return tuple(_converge(wanted, live, least=None))
+
+
+def _check_owner(identity: api.Identity, live: Manifest) -> None:
+    if objects.is_leaving(live, identity.name) and not (
+        objects.is_owned_by(live, identity.uid) and "deletionTimestamp" not in live["metadata"]
+    ):
+        raise errors.Waiting(
+            "WaitingForDeletion",
+            f"{objects.describe(live)} is still being deleted; a new one follows as soon as it is gone.",
+            DELETION_POLL_SECONDS,
+        )
+    if not objects.is_owned_by(live, identity.uid):
+        raise errors.Stalled(
+            "NameTaken",
+            f"{objects.describe(live)} exists already and does not belong to this ModelDeployment. It is left as it is."
+            " Delete or rename it, or give the ModelDeployment another name.",
+        )
+
+
+def _least(wanted: Mapping[Kind, Manifest]) -> int | None:
+    """Give the autoscaler's minimum, None when the number of replicas is ours."""
+    return wanted[Kind.AUTOSCALER]["spec"]["minReplicas"] if Kind.AUTOSCALER in wanted else None
+
+
+def _converge(wanted: Manifest, live: Manifest | None, least: int | None) -> list[Action]:
+    if live is None:
+        return [Apply(wanted)]
+    actions: list[Action] = []
+    if least is not None and objects.kind_of(wanted) is Kind.DEPLOYMENT:
+        actions.extend(_hand_over(wanted, live, least))
+    why = drift.differences(wanted, live, naming.MANAGER)
+    if why:
+        actions.append(Apply(wanted, why, uid=live["metadata"]["uid"]))
+    return actions
+
+
+def _hand_over(wanted: Manifest, live: Manifest, least: int) -> list[Action]:
+    """Give the writes that let go of spec.replicas without a moment at which nobody owns it.
+
+    A field that its last owner drops falls back to its default, and that is one pod. So the number that is there gets a
+    second owner first, which lets go as soon as the autoscaler sets another number. An autoscaler ignores a Deployment
+    with 0 replicas, so a stopped one is started with the minimum it was meant to have.
+    """
+    replicas = live["spec"].get("replicas", 1)
+    holders = drift.owners(live, "spec", "replicas")
+    if replicas > 0 and (naming.MANAGER not in holders or holders > {naming.MANAGER}):
+        return []
+    metadata = {"name": live["metadata"]["name"], "namespace": live["metadata"]["namespace"]}
+    number = {
+        "apiVersion": wanted["apiVersion"],
+        "kind": wanted["kind"],
+        "metadata": metadata,
+        "spec": {"replicas": replicas or least},
+    }
+    # Not forced unless it starts a stopped model: when somebody has set another number since, it is theirs already.
+    return [
+        Apply(
+            number, ("spec.replicas",), live["metadata"]["uid"], naming.HANDOVER_MANAGER, force=replicas == 0
+        ),
+    ]
+
+
+def _delete(kind: Kind, live: Manifest) -> Delete:
+    metadata = live["metadata"]
+    return Delete(kind=kind, namespace=metadata["namespace"], name=metadata["name"], uid=metadata["uid"])

@@ -1,0 +1,136 @@
+"""Revisions: immutable snapshots of what the author asked to run, and which of them serves.
+
+A revision is named by a hash of the author's intent only (model, resources, runtime, pod): neither the operator's
+version nor its configuration is in it. Its ControllerRevision keeps the pod template as it was rendered when the
+revision was first seen, and that template is applied as it stands for ever: an operator upgrade restarts nothing
+(docs/adr/0004). Used by `reconciler`, `desired` and `status`. Pure.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from modelyard_operator import api, naming, objects
+from modelyard_operator.objects import Manifest
+
+HISTORY_LIMIT = 10
+
+
+def intent(model_deployment: api.ModelDeployment) -> dict[str, Any]:
+    """Give what makes a revision: fields at their default left out, so that spelling a default out changes nothing.
+
+    The resource's name belongs to it because the name of the revision is cut for long names and must stay unique.
+    """
+    spec = model_deployment.spec
+    parts = {"model": spec.model, "resources": spec.resources, "runtime": spec.runtime, "pod": spec.pod}
+    built = {key: msgspec.to_builtins(part) for key, part in parts.items()}
+    return {"name": model_deployment.identity.name, **{key: part for key, part in built.items() if part}}
+
+
+def name(model_deployment: api.ModelDeployment) -> str:
+    """Give the name of the revision that a ModelDeployment asks for."""
+    canonical = json.dumps(intent(model_deployment), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    digest = hashlib.sha256(canonical.encode()).hexdigest()
+    return naming.revision_name(model_deployment.identity.name, digest)
+
+
+def find(revision: str, stored: Sequence[Manifest]) -> Manifest | None:
+    """Give the ControllerRevision of that name, if it is among those stored."""
+    return next((manifest for manifest in stored if manifest["metadata"]["name"] == revision), None)
+
+
+def number(revision: str, stored: Sequence[Manifest]) -> int:
+    """Give the place of a revision in the history: the newest wanted has the highest number, also on a way back."""
+    numbers = {manifest["metadata"]["name"]: manifest["revision"] for manifest in stored}
+    highest = max(numbers.values(), default=0)
+    return highest if numbers.get(revision) == highest else highest + 1
+
+
+def expired(
+    revision: str, stored: Sequence[Manifest], replica_sets: Sequence[Manifest]
+) -> tuple[Manifest, ...]:
+    """Give the ControllerRevisions beyond the history limit, oldest first; never the wanted one or one with pods."""
+    in_use = {revision_of(replica_set) for replica_set in replica_sets if _count(replica_set, "replicas")} | {
+        revision
+    }
+    by_age = sorted(stored, key=lambda manifest: (manifest["revision"], manifest["metadata"]["name"]))
+    surplus = by_age[: max(0, len(by_age) - HISTORY_LIMIT)]
+    return tuple(manifest for manifest in surplus if manifest["metadata"]["name"] not in in_use)
+
+
+def revision_of(labelled: Mapping[str, Any]) -> str:
+    """Give the revision that an object or a pod template is labelled with, empty when it isn't."""
+    return str((labelled["metadata"].get("labels") or {}).get(naming.LABEL_REVISION, ""))
+
+
+class Running(msgspec.Struct, frozen=True):
+    """The pods of one revision."""
+
+    revision: str
+    ready: int
+    replicas: int
+
+
+def running(replica_sets: Sequence[Manifest], deployment: Manifest | None) -> tuple[Running, ...]:
+    """Give the pods per revision, of the Deployment's own ReplicaSets only; several of one revision are summed up."""
+    if deployment is None:
+        return ()
+    totals: dict[str, Running] = {}
+    for replica_set in replica_sets:
+        if not objects.is_owned_by(replica_set, deployment["metadata"]["uid"]):
+            continue
+        revision = revision_of(replica_set)
+        before = totals.get(revision, Running(revision, 0, 0))
+        totals[revision] = Running(
+            revision,
+            ready=before.ready + _count(replica_set, "readyReplicas"),
+            replicas=before.replicas + _count(replica_set, "replicas"),
+        )
+    return tuple(totals[revision] for revision in sorted(totals))
+
+
+class Roles(msgspec.Struct, frozen=True):
+    """Which revision serves, and which is on its way to replace it; either may be missing."""
+
+    stable: str = ""
+    candidate: str = ""
+
+
+def roles(wanted: str, pods: Sequence[Running], deployment: Manifest | None) -> Roles:
+    """Give the roles, from the cluster alone: no memory and no earlier status takes part.
+
+    The wanted revision is stable as soon as the Deployment controller has called its rollout complete, and stays so
+    while its pods come and go. Until then it is the candidate, beside the other revision with the most ready pods.
+    """
+    if is_complete(wanted, deployment):
+        return Roles(stable=wanted)
+    others = [other for other in pods if other.revision != wanted and other.replicas]
+    best = max(others, key=lambda other: (other.ready, other.replicas, other.revision), default=None)
+    return Roles(stable=best.revision if best else "", candidate=wanted)
+
+
+def is_complete(wanted: str, deployment: Manifest | None) -> bool:
+    """Says whether the Deployment controller has seen the newest Deployment and finished rolling out that revision."""
+    if (
+        deployment is None
+        or not is_observed(deployment)
+        or revision_of(deployment["spec"]["template"]) != wanted
+    ):
+        return False
+    return any(
+        condition["type"] == "Progressing" and condition.get("reason") == "NewReplicaSetAvailable"
+        for condition in deployment["status"].get("conditions", ())
+    )
+
+
+def is_observed(deployment: Manifest) -> bool:
+    """Says whether the Deployment's status speaks of its present spec."""
+    seen = (deployment.get("status") or {}).get("observedGeneration", 0)
+    return bool(seen >= deployment["metadata"]["generation"])
+
+
+def _count(workload: Manifest, field: str) -> int:
+    return int((workload.get("status") or {}).get(field) or 0)

@@ -1,0 +1,219 @@
+"""Rules about a ModelDeployment's spec that types can't express, each once, in both of its languages.
+
+A rule is a CEL expression (the API server refuses the resource at once, with our message) beside the same predicate
+in Python (`api.parse` applies it to what an older or newer CRD let through). `api` attaches rules to fields and
+structs, `crd` writes them as x-kubernetes-validations, tests/integration holds the two languages together. Pure.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import msgspec
+from msgspec import inspect
+
+from modelyard_operator import quantities
+
+
+class Rule(msgspec.Struct, frozen=True):
+    """One requirement: `cel` over `self`, `holds` over the parsed value, and what to write instead."""
+
+    cel: str
+    message: str
+    holds: Callable[[Any], bool]
+
+
+def matches(pattern: str, message: str) -> Rule:
+    """Give the rule that a string matches a regular expression that RE2 (in CEL) and Python read alike."""
+    compiled = re.compile(pattern)
+    return Rule(f"self.matches({_quote(pattern)})", message, lambda value: compiled.search(value) is not None)
+
+
+def lacks(pattern: str, message: str) -> Rule:
+    """Give the rule that a regular expression is found nowhere in a string."""
+    compiled = re.compile(pattern)
+    return Rule(f"!self.matches({_quote(pattern)})", message, lambda value: compiled.search(value) is None)
+
+
+def _quote(pattern: str) -> str:
+    escaped = pattern.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"
+
+
+NAME = (
+    matches(
+        r"^[a-z]([-a-z0-9]*[a-z0-9])?$",
+        "must start with a lower-case letter and hold only lower-case letters, digits and '-', because the Service gets"
+        " the same name",
+    ),
+)
+NAME_MAX = 63
+
+URI = (
+    matches(
+        r"^(file:/|http://|https://|s3://)",
+        "must start with s3://, https://, http:// or file:/ (lower case), for example s3://bucket/iris/model.joblib",
+    ),
+    matches(
+        r"^(file:/+[^/?#\s]|(http|https|s3)://[^/?#\s]+/[^/?#\s])",
+        "must name a host or bucket and a path, for example s3://bucket/iris/model.joblib or"
+        " https://host/models/iris.joblib",
+    ),
+    lacks(r"\s", "must not contain spaces or line breaks; write a space as %20"),
+    lacks(
+        r"^[a-z0-9]+://[^/?#]*@",
+        "must not contain a user or password; put HTTP_USERNAME and HTTP_PASSWORD into a Secret and name it in"
+        " spec.model.credentials.secretName",
+    ),
+    lacks(
+        r"(?i)[?&](x-amz-signature|x-amz-credential|x-amz-security-token|x-goog-signature|awsaccesskeyid|signature|sig"
+        r"|token|access_token|api_?key|password|secret)=",
+        "must not carry a secret in its query (everyone who may read the resource would have it); put the credentials"
+        " into a Secret and name it in spec.model.credentials.secretName",
+    ),
+    lacks(r"^file:.*/\.\.(/|$)", "must be a path without '..'"),
+)
+
+DIGEST = (
+    matches(
+        r"^sha256:[0-9a-f]{64}$",
+        "must be sha256: and the 64 lower-case hexadecimal digits that sha256sum prints for the file",
+    ),
+)
+
+MODEL_NAME = (
+    matches(
+        r"^[A-Za-z0-9]([-A-Za-z0-9._]*[A-Za-z0-9])?$",
+        "must hold only letters, digits, '-', '.' and '_' and start and end with a letter or digit, because clients"
+        " write it into URLs",
+    ),
+)
+
+SECRET_NAME = (
+    matches(
+        r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$",
+        "must be the name of a Secret in the same namespace: lower-case letters, digits, '-' and '.'",
+    ),
+)
+
+CLASS_NAME = (
+    matches(
+        r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$",
+        "must be the name of a runtime class: lower-case letters, digits and '-'",
+    ),
+)
+
+RESOURCE_NAMES = (
+    Rule(
+        "self.all(k, k in ['cpu', 'memory', 'ephemeral-storage'] || k.matches('^[a-z0-9.-]+/[A-Za-z0-9._-]+$'))",
+        "must hold only cpu, memory, ephemeral-storage or an extended resource such as nvidia.com/gpu",
+        lambda names: all(
+            name in ("cpu", "memory", "ephemeral-storage")
+            or re.search(r"^[a-z0-9.-]+/[A-Za-z0-9._-]+$", name)
+            for name in names
+        ),
+    ),
+)
+
+QUANTITY = (
+    Rule(
+        "type(self) == int ? self >= 0 : isQuantity(self) && quantity(self).compareTo(quantity('0')) >= 0",
+        "must be a quantity of zero or more, for example 500m, 2, 512Mi or 1Gi",
+        lambda value: (number := quantities.parse(value)) is not None and number >= 0,
+    ),
+)
+
+REQUESTS_WITHIN_LIMITS = (
+    Rule(
+        "!has(self.requests) || !has(self.limits) || self.requests.all(k, !(k in self.limits) ||"
+        " !isQuantity(string(self.requests[k])) || !isQuantity(string(self.limits[k])) ||"
+        " quantity(string(self.requests[k])).compareTo(quantity(string(self.limits[k]))) <= 0)",
+        "requests must not be greater than limits",
+        lambda resources: all(
+            (quantities.parse(request) or 0) <= (quantities.parse(resources.limits[name]) or 0)
+            for name, request in resources.requests.items()
+            if name in resources.limits
+        ),
+    ),
+)
+
+ONE_OWNER_OF_REPLICAS = (
+    Rule(
+        "!(has(self.replicas) && has(self.autoscaling))",
+        "set either replicas or autoscaling, not both: with autoscaling the number of replicas lies between"
+        " minReplicas and maxReplicas",
+        lambda spec: spec.replicas is None or spec.autoscaling is None,
+    ),
+)
+
+AUTOSCALING = (
+    Rule(
+        "!has(self.minReplicas) || self.minReplicas <= self.maxReplicas",
+        "minReplicas must not be greater than maxReplicas",
+        lambda autoscaling: autoscaling.min_replicas <= autoscaling.max_replicas,
+    ),
+)
+
+MIN_REPLICAS = (
+    Rule(
+        "self >= 1",
+        "must be 1 or more: an autoscaler on CPU can't start from nothing; set spec.replicas to 0 to stop a model",
+        lambda value: value >= 1,
+    ),
+)
+
+OWN_KEYS = (
+    Rule(
+        "self.all(k, !k.startsWith('modelyard.dev/') && !k.startsWith('app.kubernetes.io/'))",
+        "must not hold keys under modelyard.dev/ or app.kubernetes.io/: the operator sets those",
+        lambda keys: not any(key.startswith(("modelyard.dev/", "app.kubernetes.io/")) for key in keys),
+    ),
+)
+
+TOLERATION = (
+    Rule(
+        "has(self.key) && size(self.key) > 0",
+        "must name the key of one taint; tolerating everything is not allowed",
+        lambda toleration: bool(toleration.key),
+    ),
+    Rule(
+        "!has(self.key) || !self.key.startsWith('node-role.kubernetes.io/')",
+        "must not tolerate the taints of control-plane nodes",
+        lambda toleration: not toleration.key.startswith("node-role.kubernetes.io/"),
+    ),
+)
+
+
+def violations(value: Any, type_info: inspect.Type, path: str) -> Iterator[tuple[str, Rule]]:
+    """Give (field path, rule) for every rule that a parsed value breaks; `type_info` comes from msgspec.inspect."""
+    if isinstance(type_info, inspect.Metadata):
+        for rule in (type_info.extra or {}).get("rules", ()):
+            if not rule.holds(value):
+                yield path, rule
+    for child, child_type, child_path in _children(value, type_info, path):
+        yield from violations(child, child_type, child_path)
+
+
+def _children(value: Any, type_info: inspect.Type, path: str) -> Iterator[tuple[Any, inspect.Type, str]]:
+    """Give what lies one step below a value, with its type and path."""
+    if isinstance(type_info, inspect.Metadata):
+        yield value, type_info.type, path
+    elif isinstance(type_info, inspect.UnionType):
+        inner = optional(type_info)
+        if value is not None and inner is not None:
+            yield value, inner, path
+    elif isinstance(type_info, inspect.StructType):
+        for field in type_info.fields:
+            yield getattr(value, field.name), field.type, f"{path}.{field.encode_name}"
+    elif isinstance(type_info, inspect.ListType):
+        for index, item in enumerate(value):
+            yield item, type_info.item_type, f"{path}[{index}]"
+    elif isinstance(type_info, inspect.DictType):
+        for key, item in value.items():
+            yield item, type_info.value_type, f"{path}[{key}]"
+
+
+def optional(type_info: inspect.UnionType) -> inspect.Type | None:
+    """Give X of `X | None`; None for a true union, whose members carry no rules."""
+    members = [member for member in type_info.types if not isinstance(member, inspect.NoneType)]
+    return members[0] if len(members) == 1 else None

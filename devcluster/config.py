@@ -114,14 +114,9 @@ class Layout:
         return self.root / "bin"
 
     @property
-    def namespace(self) -> str:
-        """Name of the network namespace."""
-        return f"modelyard-{self.name}"
-
-    @property
-    def namespace_path(self) -> Path:
-        """Where `ip netns` keeps the namespace."""
-        return Path("/run/netns") / self.namespace
+    def namespace(self) -> Path:
+        """The file that holds the network namespace; below `root`, so that nothing of it is anywhere else."""
+        return self.root / "network-namespace"
 
     @property
     def cgroup(self) -> str:

@@ -16,6 +16,7 @@ from devcluster import (
     binaries,
     config,
     errors,
+    health,
     locks,
     network,
     packages,
@@ -115,7 +116,7 @@ def status(name: str) -> Status:
     client = api.client(layout, record.network)
     if not client.is_ready():
         return Status(name, "its API server is not ready", layout, record)
-    if not record.options.control_plane_only and not is_node_ready(client, name):
+    if not record.options.control_plane_only and not health.is_node_ready(client, name):
         return Status(name, "its node is not ready", layout, record)
     return Status(name, "", layout, record)
 
@@ -123,13 +124,6 @@ def status(name: str) -> Status:
 def names() -> list[str]:
     """List the instances on this machine, running or left over."""
     return records.neighbours(config.Layout("", config.state_root(os.environ, os.geteuid() == 0) / " "))
-
-
-def is_node_ready(client: api.Client, name: str) -> bool:
-    """Tell whether the node calls itself ready."""
-    node = client.get(f"/api/v1/nodes/{name}")
-    conditions = node["status"].get("conditions", []) if node else []
-    return any(condition["type"] == "Ready" and condition["status"] == "True" for condition in conditions)
 
 
 def _check(layout: config.Layout, options: config.Options) -> None:
@@ -169,9 +163,9 @@ def _removed_on_failure(layout: config.Layout) -> Iterator[None]:
 def _uninterrupted() -> Iterator[None]:
     previous: dict[int, Callable[..., object] | int | None] = {}
     try:
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for interruption in (signal.SIGINT, signal.SIGTERM):
             with contextlib.suppress(ValueError):  # only the main thread has signals
-                previous[number] = signal.signal(number, signal.SIG_IGN)
+                previous[interruption] = signal.signal(interruption, signal.SIG_IGN)
         yield
     finally:
         for number, handler in previous.items():

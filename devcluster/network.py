@@ -6,9 +6,9 @@ machine gets one link and one route, no rule and no forwarding: nothing in the c
 
 import ipaddress
 import json
-import os
 import socket
 from collections.abc import Iterable
+from pathlib import Path
 
 from devcluster import commands, config, errors, records
 
@@ -58,49 +58,41 @@ def destinations(listed: str) -> list[str]:
 
 
 def create_commands(layout: config.Layout, network: config.Network) -> list[list[str]]:
-    """Give the `ip` commands that make the namespace and its link."""
-    inside = ["-n", layout.namespace]
+    """Give the commands that make the namespace and its link."""
+    inside = [*enter(layout), "ip"]
     return [
-        ["netns", "add", layout.namespace],
-        [
-            "link",
-            "add",
-            network.host_link,
-            "type",
-            "veth",
-            "peer",
-            "name",
-            NODE_LINK,
-            "netns",
-            layout.namespace,
-        ],
-        ["address", "add", f"{network.host_address}/30", "dev", network.host_link],
-        ["link", "set", network.host_link, "up"],
+        # Held by its file and not by `ip netns`, which would leave a mount of its own on the machine.
+        ["unshare", f"--net={layout.namespace}", "true"],
+        *(["ip", *words] for words in _link_outside(layout, network)),
         [*inside, "address", "add", f"{network.node_address}/30", "dev", NODE_LINK],
         [*inside, "link", "set", NODE_LINK, "up"],
         [*inside, "link", "set", "lo", "up"],
         [*inside, "route", "add", "default", "via", str(network.host_address)],
         # Pods answer this machine without any address translation.
-        ["route", "add", network.pod_cidr, "via", network.node_address],
+        ["ip", "route", "add", network.pod_cidr, "via", network.node_address],
     ]
 
 
 def create(layout: config.Layout, network: config.Network) -> None:
     """Make the namespace and its link to the machine."""
+    layout.namespace.touch()
     for command in create_commands(layout, network):
-        commands.run(["ip", *command])
+        commands.run(command)
 
 
-def delete(layout: config.Layout, network: config.Network | None) -> None:
-    """Delete the link and the namespace, whatever there is of them."""
-    if (
-        network is not None
-        and network.host_link
-        and commands.succeeds(["ip", "link", "show", network.host_link])
-    ):
-        commands.run(["ip", "link", "delete", network.host_link])
-    if layout.namespace_path.exists():
-        commands.run(["ip", "netns", "delete", layout.namespace])
+def delete(network: config.Network | None) -> None:
+    """Delete the link when there is one; the namespace goes when its file is unmounted.
+
+    Raises:
+        DevclusterError: the link stays.
+    """
+    if network is None or not network.host_link or not _has_link(network.host_link):
+        return
+    # A namespace that is just going takes the link with it: then it is gone whoever was first.
+    if not commands.succeeds(["ip", "link", "delete", network.host_link]) and _has_link(network.host_link):
+        raise errors.DevclusterError(
+            f"the network link {network.host_link} cannot be deleted; run `down` again"
+        )
 
 
 def enter(layout: config.Layout) -> list[str]:
@@ -108,7 +100,20 @@ def enter(layout: config.Layout) -> list[str]:
 
     `ip netns exec` would mount another /sys, in which the kubelet finds no cgroups.
     """
-    return ["nsenter", f"--net={layout.namespace_path}", "--"]
+    return ["nsenter", f"--net={layout.namespace}", "--"]
+
+
+def _link_outside(layout: config.Layout, network: config.Network) -> list[list[str]]:
+    peer = ["peer", "name", NODE_LINK, "netns", str(layout.namespace)]
+    return [
+        ["link", "add", network.host_link, "type", "veth", *peer],
+        ["address", "add", f"{network.host_address}/30", "dev", network.host_link],
+        ["link", "set", network.host_link, "up"],
+    ]
+
+
+def _has_link(name: str) -> bool:
+    return (Path("/sys/class/net") / name).exists()
 
 
 def _slots_of_neighbours(layout: config.Layout) -> list[int]:
@@ -132,7 +137,7 @@ def _obstacle(slot: int, options: config.Options) -> str | None:
     covering = overlap(network, routes)
     if covering is not None:
         return f"{network.subnet} and {network.pod_cidr} overlap with the machine's route to {covering}"
-    if os.path.exists(f"/sys/class/net/{network.host_link}"):  # noqa: PTH110  # a name, not a file of ours
+    if _has_link(network.host_link):
         return f"the machine has a link {network.host_link}"
     return None
 

@@ -99,7 +99,7 @@ def require_alive(layout: config.Layout) -> None:
 def members(layout: config.Layout) -> set[int]:
     """Give the numbers of all running processes of an instance, however they came to be."""
     ours = {process.pid for process in recorded(layout) if is_alive(process)} | cgroups.members(layout.cgroup)
-    namespace = _identity(layout.namespace_path)
+    namespace = _namespace_identity(layout.namespace)
     mark = f"{MARK}={layout.root}".encode()
     for pid in _all_pids():
         if _is_marked(pid, mark) or (
@@ -189,6 +189,17 @@ def _is_marked(pid: int, mark: bytes) -> bool:
     except (FileNotFoundError, ProcessLookupError, PermissionError):
         return False
     return mark in environ.split(b"\0") and _start_ticks(pid) is not None
+
+
+def _namespace_identity(path: Path) -> tuple[int, int] | None:
+    """Give what tells the instance's network namespace from all others; None when its file holds none."""
+    found = _identity(path)
+    # Before the namespace is mounted over it, the file is an ordinary one of the disk.
+    return found if found is not None and found[0] == _namespace_device() else None
+
+
+def _namespace_device() -> int:
+    return (_PROC / "self/ns/net").stat().st_dev
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

@@ -13,6 +13,18 @@ from pathlib import Path
 
 from devcluster import config
 
+# A change in one of these is a change of what a start would give.
+_DECIDING_MODULES = (
+    "addons",
+    "certificates",
+    "config",
+    "controlplane",
+    "mounts",
+    "network",
+    "node",
+    "nodestart",
+)
+
 STARTING = "starting"
 RUNNING = "running"
 
@@ -67,8 +79,8 @@ def neighbours(layout: config.Layout) -> list[str]:
 
 
 def configuration(options: config.Options, binaries: Mapping[str, Path], source: Path) -> str:
-    """Give what tells one configuration from another: options, binaries and the code that writes the rest."""
+    """Give what tells one configuration from another: options, binaries and the code that decides the rest."""
     digest = hashlib.sha256(repr((options, sorted(binaries.items()))).encode())
-    for path in sorted(source.glob("*.py")):
-        digest.update(path.read_bytes())
+    for name in _DECIDING_MODULES:
+        digest.update((source / f"{name}.py").read_bytes())
     return digest.hexdigest()

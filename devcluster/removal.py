@@ -12,11 +12,7 @@ from devcluster import cgroups, config, host, mounts, network, processes, record
 
 def has_leftovers(layout: config.Layout) -> bool:
     """Tell whether anything of an instance is on the machine."""
-    return (
-        layout.root.exists()
-        or layout.namespace_path.exists()
-        or any((top / layout.cgroup).exists() for top in cgroups.hierarchies())
-    )
+    return layout.root.exists() or any((top / layout.cgroup).exists() for top in cgroups.hierarchies())
 
 
 def remove(layout: config.Layout) -> None:
@@ -27,8 +23,8 @@ def remove(layout: config.Layout) -> None:
     """
     record = records.read(layout)
     processes.end_all(layout)
+    network.delete(record.network if record else None)
     mounts.unmount_below(layout.root)
-    network.delete(layout, record.network if record else None)
     cgroups.remove(layout.cgroup)
     host.release(layout)
     if layout.root.exists():

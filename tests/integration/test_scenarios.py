@@ -1,0 +1,11 @@
+"""The scenarios of the unit tests on a real API server: what the in-memory cluster claims is true."""
+
+import pytest
+
+from tests.integration.conftest import Run
+from tests.support import cluster_scenarios
+
+
+@pytest.mark.parametrize("sentence", cluster_scenarios.SCENARIOS)
+def test_scenario(in_world: Run, sentence: str) -> None:
+    in_world(cluster_scenarios.SCENARIOS[sentence])

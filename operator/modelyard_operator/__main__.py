@@ -32,6 +32,7 @@ logger = logging.getLogger("modelyard_operator")
 
 EXIT_CONFIG = 78  # EX_CONFIG of sysexits.h
 _CRD_POLL_SECONDS = 2.0
+_STOP_SECONDS = 15.0  # within the 30 s that a pod has by default
 
 
 class _Operator:
@@ -70,17 +71,15 @@ class _Operator:
             asyncio.create_task(self._announce(), name="announce"),
         ]
         flags = (self.ready, self.stop)
-        parts.append(
-            asyncio.create_task(
-                handlers.run(self.link, self.settings, self.seen, self.queue.add, flags), name="watches"
-            )
-        )
+        watching = handlers.run(self.link, self.settings, self.seen, self.queue.add, flags)
+        watches = asyncio.create_task(watching, name="watches")
+        parts.append(watches)
         done, _pending = await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
         self.health.set_ready(False)
         self.queue.stop()
         self.stop.set()
-        # A reconcile that is under way may finish; cut short it would be finished by the next process all the same.
-        await asyncio.wait([workers], timeout=10)
+        # A reconcile that is under way may finish; cut short, it would be finished by the next process all the same.
+        await asyncio.wait([workers, watches], timeout=_STOP_SECONDS)
         for part in parts:
             part.cancel()
         await asyncio.gather(*parts, return_exceptions=True)

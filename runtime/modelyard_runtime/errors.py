@@ -108,6 +108,7 @@ def termination_message(failure: StartFailure, stage: lifecycle.Stage) -> bytes:
 
     message = failure.message
     while len(encoded := encode(message)) > TERMINATION_MESSAGE_BYTES:
-        excess = len(encoded) - TERMINATION_MESSAGE_BYTES
-        message = message[: len(message) - max(excess // 4, 1) - 1] + "…"
+        # JSON writes a character in six bytes at most: this many must go, and one more for the ellipsis.
+        excess_characters = (len(encoded) - TERMINATION_MESSAGE_BYTES) // 6 + 2
+        message = message[:-excess_characters] + "…"
     return encoded

@@ -28,13 +28,14 @@ _ADAPTERS = {"sklearn": "modelyard_runtime.formats.sklearn"}
 
 def load(options: settings.ServeSettings, enter: Callable[[lifecycle.Stage], None]) -> service.Served:
     """Gives the loaded and warmed model; raises `StartFailure`."""
+    started = time.monotonic()
     manifest, path = store.Store(options.artifact_dir).open()
     model_format = detection.require_known(path, options.model_format)
     adapter = importlib.import_module(_ADAPTERS[model_format])
     model: models.Model = adapter.load(path)
     enter(lifecycle.Stage.WARMING)
     cost = _warm_up(model)
-    return service.Served(model, manifest, cost)
+    return service.Served(model, manifest, cost, load_seconds=time.monotonic() - started)
 
 
 def _warm_up(model: models.Model) -> scheduling.Cost:

@@ -16,6 +16,8 @@ class Metrics:
     """The runtime's metrics; the names are listed in `docs/reference/http-api.md`."""
 
     def __init__(self) -> None:
+        # One more series per series, with the time of its creation: nothing that anybody asks for.
+        prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = prometheus_client.CollectorRegistry()
         self.requests = prometheus_client.Counter(
             "modelyard_requests", "Answered requests.", ("protocol", "code"), registry=self.registry
@@ -44,7 +46,7 @@ class Metrics:
         )
         self.rows = prometheus_client.Counter("modelyard_rows", "Rows predicted.", registry=self.registry)
         self.load_seconds = prometheus_client.Gauge(
-            "modelyard_model_load_seconds", "From start to ready.", registry=self.registry
+            "modelyard_model_load_seconds", "From the file to the first prediction.", registry=self.registry
         )
         self.ready = prometheus_client.Gauge(
             "modelyard_model_ready",

@@ -25,6 +25,7 @@ class Served:
     model: models.Model
     manifest: manifests.Manifest
     cost: scheduling.Cost
+    load_seconds: float
 
 
 class Service:
@@ -49,6 +50,7 @@ class Service:
         """Makes the model the one that answers."""
         self._served = served
         self._cost = served.cost
+        self._metrics.load_seconds.set(served.load_seconds)
         self._metrics.describe_model(self.model_name, served.model, served.manifest.digest)
         self.enter(lifecycle.Stage.READY)
 
@@ -71,7 +73,6 @@ class Service:
         """
         model = self.served.model
         rows = table.shape[0]
-        self._metrics.rows.inc(rows)
         # A job in the thread is ahead of this one: running inline as well would only make the two share the time.
         if self._worker.waiting == 0 and self._cost.is_inline(rows):
             return self._timed(model, table, "inline")
@@ -88,5 +89,6 @@ class Service:
         result = model.predict(table)
         seconds = time.perf_counter() - started
         self._metrics.predict_seconds.labels(mode).observe(seconds)
+        self._metrics.rows.inc(table.shape[0])
         self._cost = scheduling.updated(self._cost, table.shape[0], seconds)
         return result

@@ -71,9 +71,7 @@ def _parse_file(uri: str) -> Location:
     if rest.startswith("//"):
         host, slash, path = rest[2:].partition("/")
         if host not in ("", "localhost"):
-            raise _unsupported(
-                f"{_shorten(uri)!r} names the host {host!r}; a file URI has three slashes: file:///path"
-            )
+            raise _unsupported(f"{_shorten(uri)!r} names a host; a file URI has three slashes: file:///path")
         rest = slash + path
     path = urllib.parse.unquote(rest)
     if not path.startswith("/") or "\0" in path:

@@ -10,6 +10,8 @@ from pathlib import Path
 from modelyard_runtime import errors
 
 _HEAD_BYTES = 512
+# A file called like this is meant for scikit-learn, whatever its bytes say: the loader then tells what is wrong.
+_SUFFIXES = (".joblib", ".pkl", ".pickle")
 # In a folder, the file to load. The first that exists is taken.
 _FILE_NAMES = ("model.joblib", "model.pkl", "model.pickle")
 
@@ -37,7 +39,7 @@ _COMPRESSED = (
 
 
 def infer_format(head: bytes) -> str | None:
-    """Gives the format a file's first bytes stand for, or None."""
+    """Gives the format that a file's first bytes stand for, or None."""
     is_binary_pickle = len(head) >= 2 and head[0] == 0x80 and 2 <= head[1] <= 5
     if is_binary_pickle or head.startswith(_COMPRESSED):
         return "sklearn"
@@ -90,6 +92,8 @@ def require_known(path: Path, asked_format: str | None) -> str:
     file = find_model_file(path)
     head = read_head(file)
     found = infer_format(head)
+    if found is None and file.suffix.lower() in _SUFFIXES:
+        return "sklearn"
     if found is None:
         raise errors.StartFailure(
             errors.Reason.FORMAT_UNKNOWN,

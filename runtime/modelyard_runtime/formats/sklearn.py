@@ -105,8 +105,8 @@ def _unpickle(file: Path) -> Any:
     except (ImportError, AttributeError) as error:
         raise _load_failed(
             f"the artifact {file.name!r} refers to something this runtime (scikit-learn {sklearn.__version__}) "
-            f"doesn't have: {_one_line(error)}; a model that uses your own classes or another version of a library can't be "
-            "loaded from its file alone"
+            f"doesn't have: {_one_line(error)}; a model that uses your own classes or another version of a library "
+            "can't be loaded from its file alone"
         ) from error
     except Exception as error:
         # Unpickling calls what the file names: it may raise anything, and whatever it raises is about this file.

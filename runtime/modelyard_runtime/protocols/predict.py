@@ -3,6 +3,8 @@
 `http.inference` calls `decode_request` and `encode_response`. Pure.
 """
 
+import re
+
 import msgspec
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +19,7 @@ NAME = "predict"
 _ROWS = msgspec.json.Decoder(schemas.PredictRows)
 _COLUMN = msgspec.json.Decoder(schemas.PredictColumn)
 _ANY = msgspec.json.Decoder(schemas.PredictAny)
+_OUT_OF_RANGE = re.compile(r"Number out of range - at `\$\.X\[(\d+)\](?:\[(\d+)\])?`")
 
 
 def decode_request(body: bytes, signature: models.Signature) -> models.Table:
@@ -67,5 +70,15 @@ def _decode_any(body: bytes, signature: models.Signature) -> models.Table:
             raise errors.InvalidInput(
                 f'the body needs the field "X"; send {{"X": {rows.example(signature)}}}'
             ) from None
-        raise errors.InvalidInput(bodies.as_sentence(error)) from None
+        raise errors.InvalidInput(_locate(problem, signature) or bodies.as_sentence(error)) from None
     return rows.build_table(value, signature)
+
+
+def _locate(problem: str, signature: models.Signature) -> str | None:
+    """Gives the decoder's "number out of range" with row and feature, or None when it is about something else."""
+    match = _OUT_OF_RANGE.fullmatch(problem)
+    if match is None:
+        return None
+    return (
+        f"{rows.place(int(match[1]), int(match[2] or 0), signature)} is a number too large for a 64-bit float"
+    )

@@ -27,7 +27,7 @@ def build_table(rows: Any, signature: models.Signature) -> models.Table:
     for index, row in enumerate(listed):
         if len(row) != width:
             raise errors.InvalidInput(
-                f"X[{index}] has {_count(len(row), 'value')}, but X[0] has {width}; "
+                f"row {index} of X has {_count(len(row), 'value')}, but row 0 has {width}; "
                 f"every row needs the same features: {signature.expected}"
             )
     checked = [
@@ -59,8 +59,12 @@ def example(signature: models.Signature) -> str:
     return f"[[{', '.join(values)}{', …' if len(signature.features) > 8 else ''}]]"
 
 
-def feature_label(column: int, signature: models.Signature) -> str:
-    """Gives what to call a column in a message."""
+def place(index: int, column: int, signature: models.Signature) -> str:
+    """Gives what to call a value in a message: its row, counted from 0, and its feature, by name if it has one."""
+    return f"X, row {index}, {_feature_label(column, signature)}"
+
+
+def _feature_label(column: int, signature: models.Signature) -> str:
     if signature.is_named and signature.features is not None and column < len(signature.features):
         return f"feature {signature.features[column].name!r}"
     return f"feature {column}"
@@ -71,7 +75,7 @@ def _documents(rows: list[Any]) -> models.Table:
     for index, value in enumerate(flat):
         if not isinstance(value, str):
             raise errors.InvalidInput(
-                f"X[{index}] is {_kind_of(value)}, but the model takes one text per row"
+                f"row {index} of X is {_kind_of(value)}, but the model takes one text per row"
             )
     table = np.empty(len(flat), dtype=np.object_)
     table[:] = flat
@@ -86,7 +90,7 @@ def _as_list(index: int, row: Any, signature: models.Signature) -> list[Any]:
     if signature.features is None or len(signature.features) == 1:
         return [row]  # a flat list is one feature per row
     raise errors.InvalidInput(
-        f"X[{index}] is {_kind_of(row)}, not a row; the model takes {signature.expected}: "
+        f"row {index} of X is {_kind_of(row)}, not a list; the model takes {signature.expected}: "
         f"write one inner list per row, such as {example(signature)}"
     )
 
@@ -94,7 +98,7 @@ def _as_list(index: int, row: Any, signature: models.Signature) -> list[Any]:
 def _by_name(index: int, row: dict[str, Any], signature: models.Signature) -> list[Any]:
     if not signature.is_named or signature.features is None:
         raise errors.InvalidInput(
-            f"X[{index}] is an object, but the model was fitted without feature names; "
+            f"row {index} of X is an object, but the model was fitted without feature names; "
             f"send rows as lists, such as {example(signature)}"
         )
     names = [feature.name for feature in signature.features]
@@ -106,7 +110,7 @@ def _by_name(index: int, row: dict[str, Any], signature: models.Signature) -> li
             if missing
             else f"has the unknown feature {_shown(unknown[0])}"
         )
-        raise errors.InvalidInput(f"X[{index}] {problem}; the model takes {signature.expected}")
+        raise errors.InvalidInput(f"row {index} of X {problem}; the model takes {signature.expected}")
     return [row[name] for name in names]
 
 
@@ -136,7 +140,7 @@ def _number(index: int, column: int, value: Any, signature: models.Signature) ->
         return float(value)
     except OverflowError:
         raise errors.InvalidInput(
-            f"X[{index}][{column}] ({feature_label(column, signature)}) is too large for a 64-bit float"
+            f"{place(index, column, signature)} is a number too large for a 64-bit float"
         ) from None
 
 
@@ -144,9 +148,7 @@ def _wrong(
     index: int, column: int, value: Any, rule: str, signature: models.Signature
 ) -> errors.InvalidInput:
     shown = f" {_shown(value)}" if isinstance(value, str) else ""
-    return errors.InvalidInput(
-        f"X[{index}][{column}] ({feature_label(column, signature)}) is {_kind_of(value)}{shown}, but {rule}"
-    )
+    return errors.InvalidInput(f"{place(index, column, signature)} is {_kind_of(value)}{shown}, but {rule}")
 
 
 def _kind_of(value: Any) -> str:

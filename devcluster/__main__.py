@@ -1,17 +1,22 @@
-"""The command line: `python -m devcluster up | down | status | load-image | kubeconfig | build | binary | ...`.
+"""The command line: `python -m devcluster up | down | status | load-image | kubeconfig | build | ...`.
 
 Called by people and the Makefile. It turns the package's one error into a line on standard error and exit code 1, and
 Ctrl-C or SIGTERM into an orderly end.
 """
 
 import argparse
+import os
 import signal
 import sys
+from collections.abc import Callable
+from pathlib import Path
 
-from devcluster import binaries, config, embedded, errors, progress, toolchain
+from devcluster import binaries, clusters, config, containers, embedded, errors, images, progress, toolchain
 
 EXIT_FAILED = 1
 EXIT_INTERRUPTED = 130
+
+_Command = Callable[[argparse.Namespace], int]
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -19,7 +24,8 @@ def main(arguments: list[str] | None = None) -> int:
     chosen = _parser().parse_args(arguments)
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        return int(chosen.run(chosen))
+        run: _Command = chosen.run
+        return run(chosen)
     except errors.DevclusterError as reason:
         print(f"devcluster: {reason}", file=sys.stderr)
         return EXIT_FAILED
@@ -33,25 +39,43 @@ def _interrupt(_number: int, _frame: object) -> None:
 
 
 def _up(chosen: argparse.Namespace) -> int:
-    layout = embedded.up(chosen.name, config.Options(chosen.control_plane_only, chosen.controllers))
-    print(f"export KUBECONFIG={layout.kubeconfig}")
+    if chosen.control_plane_only:
+        cluster: clusters.Cluster = clusters.up(chosen.name, True, chosen.controllers)
+    else:
+        cluster = clusters.provide(clusters.choose(os.environ), chosen.name)
+    print(f"export KUBECONFIG={cluster.kubeconfig}")
     return 0
 
 
 def _down(chosen: argparse.Namespace) -> int:
-    if not embedded.down(chosen.name):
-        print(f"instance {chosen.name} is not up")
+    if clusters.choose(os.environ) == clusters.KIND:
+        clusters.remove(clusters.KIND, chosen.name)
+    elif not embedded.down(chosen.name):
+        print(f"instance {chosen.name} is not up: nothing to remove")
     return 0
 
 
 def _status(chosen: argparse.Namespace) -> int:
-    found = embedded.status(chosen.name)
-    if found.record is None or found.problem:
-        print(f"instance {chosen.name}: {found.problem}")
-        return EXIT_FAILED
-    print(f"instance {chosen.name}: up at {found.record.network.api_url}")
-    print(f"  kubeconfig  {found.layout.kubeconfig}")
-    print(f"  logs        {found.layout.logs}")
+    for name in sorted({*embedded.names(), chosen.name}):
+        found = embedded.status(name)
+        if found.record is None or found.problem:
+            print(f"instance {name}: {found.problem}")
+            continue
+        part = " (control plane only)" if found.record.options.control_plane_only else ""
+        print(f"instance {name}: up at {found.record.network.api_url}{part}")
+        print(f"  kubeconfig  {found.layout.kubeconfig}")
+        print(f"  logs        {found.layout.logs}")
+    return EXIT_FAILED if embedded.status(chosen.name).problem else 0
+
+
+def _load_image(chosen: argparse.Namespace) -> int:
+    archive = Path(chosen.image)
+    layout = embedded.layout_of(chosen.name)
+    if not archive.is_file():
+        archive = images.by_tag(chosen.image).archive
+    with progress.step(f"loading {archive.name}", f"{archive.name} loaded"):
+        names = containers.load(layout, toolchain.binary("ctr"), archive)
+    print("\n".join(names))
     return 0
 
 
@@ -65,6 +89,12 @@ def _build(_chosen: argparse.Namespace) -> int:
     return 0
 
 
+def _build_images(_chosen: argparse.Namespace) -> int:
+    for target in images.TARGETS:
+        images.build(target)
+    return 0
+
+
 def _binary(chosen: argparse.Namespace) -> int:
     progress.write_to(sys.stderr)
     print(toolchain.binary(chosen.binary))
@@ -72,12 +102,10 @@ def _binary(chosen: argparse.Namespace) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m devcluster", description="A real one-node Kubernetes without Docker."
-    )
+    parser = argparse.ArgumentParser(prog="python -m devcluster", description="A real one-node Kubernetes.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    def command(name: str, run: object, text: str, named: bool = True) -> argparse.ArgumentParser:
+    def command(name: str, run: _Command, text: str, named: bool = True) -> argparse.ArgumentParser:
         added = commands.add_parser(name, help=text, description=text)
         added.set_defaults(run=run)
         if named:
@@ -94,9 +122,12 @@ def _parser() -> argparse.ArgumentParser:
         "--controllers", action="store_true", help="with --control-plane-only: the controller manager too"
     )
     command("down", _down, "remove an instance and everything it left")
-    command("status", _status, "tell how an instance is")
+    command("status", _status, "tell how the instances are")
+    load = command("load-image", _load_image, "import an image into an instance's node")
+    load.add_argument("image", metavar="TAG|FILE", help="an image of this project, or a docker-archive file")
     command("kubeconfig", _kubeconfig, "print the path of the administrator's kubeconfig")
     command("build", _build, "build every binary that is missing", named=False)
+    command("build-images", _build_images, "build the project's images and tell their sizes", named=False)
     binary = command("binary", _binary, "print the path of a binary, built when missing", named=False)
     binary.add_argument("binary", metavar="BINARY", help=", ".join(binaries.known_names()))
     return parser

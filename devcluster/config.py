@@ -109,6 +109,11 @@ class Layout:
         return self.root / "configuration"
 
     @property
+    def images(self) -> Path:
+        """One file for each image that was loaded, with its key."""
+        return self.root / "images"
+
+    @property
     def bin(self) -> Path:
         """Links to this instance's binaries, for containerd, which looks for its shim on PATH."""
         return self.root / "bin"

@@ -4,6 +4,7 @@ Called by the start of a node and by `load-image`. Everything goes through `ctr`
 where the socket's path is short enough for the kernel whatever the state folder is called.
 """
 
+import hashlib
 from pathlib import Path
 
 from devcluster import commands, config, errors, mounts, node, processes
@@ -32,6 +33,24 @@ def load(layout: config.Layout, ctr: Path, archive: Path) -> list[str]:
         )
     printed = commands.run([*_ctr(pid, ctr), "images", "import", archive.resolve()])
     return [line.split()[0] for line in printed.splitlines() if line.strip()]
+
+
+def has(layout: config.Layout, reference: str, key: str) -> bool:
+    """Tell whether the image of this key was loaded under this name."""
+    try:
+        return _mark(layout, reference).read_text() == key
+    except FileNotFoundError:
+        return False
+
+
+def remember(layout: config.Layout, reference: str, key: str) -> None:
+    """Note that the image of this key is loaded under this name."""
+    layout.images.mkdir(exist_ok=True)
+    _mark(layout, reference).write_text(key)
+
+
+def _mark(layout: config.Layout, reference: str) -> Path:
+    return layout.images / hashlib.sha256(reference.encode()).hexdigest()[:16]
 
 
 def _ctr(pid: int, ctr: Path) -> list[str | Path]:

@@ -55,8 +55,8 @@ def layout_of(name: str) -> config.Layout:
         raise errors.DevclusterError(str(reason)) from None
 
 
-def up(name: str, options: config.Options) -> config.Layout:
-    """Make instance `name` run as `options` say and give its layout.
+def up(name: str, options: config.Options) -> tuple[config.Layout, config.Network]:
+    """Make instance `name` run as `options` say and give its layout and addresses.
 
     Raises:
         DevclusterError: it cannot; nothing of it is left then.
@@ -72,7 +72,7 @@ def up(name: str, options: config.Options) -> config.Layout:
         found = status(name)
         if not found.problem and found.record is not None and found.record.configuration == configuration:
             progress.line("done", f"instance {name} is already up")
-            return layout
+            return layout, found.record.network
         if removal.has_leftovers(layout):
             reason = found.problem or "it has another configuration"
             with progress.step(f"removing the old instance {name}", f"old instance {name} removed: {reason}"):
@@ -81,7 +81,7 @@ def up(name: str, options: config.Options) -> config.Layout:
             record = _claim(layout, options, configuration)
             startup.start(config.Instance(layout, options, record.slot, record.network, paths))
             records.write(layout, dataclasses.replace(record, phase=records.RUNNING))
-    return layout
+    return layout, record.network
 
 
 def down(name: str) -> bool:
@@ -140,7 +140,7 @@ def _claim(layout: config.Layout, options: config.Options, configuration: str) -
     """Take a slot and write the record, before anything else exists."""
     with locks.hold(layout.root.parent / "slots.lock", "chooses its addresses", wait=True, remove=True):
         slot = network.choose_slot(layout, options)
-        record = records.Record(slot, options, configuration, records.STARTING, {})
+        record = records.Record(slot, options, configuration, records.STARTING)
         records.write(layout, record)
     return record
 

@@ -36,14 +36,12 @@ class Record:
     Attributes:
         configuration: differs when a start would now give another cluster.
         phase: STARTING until everything answered once, then RUNNING.
-        images: by reference, what was loaded under it.
     """
 
     slot: int
     options: config.Options
     configuration: str
     phase: str
-    images: Mapping[str, str]
 
     @property
     def network(self) -> config.Network:

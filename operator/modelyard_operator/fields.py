@@ -13,7 +13,8 @@ from modelyard_operator import rules
 
 def doc(text: str, *checks: rules.Rule, **limits: Any) -> Meta:
     """Give the description of a field together with its rules and limits."""
-    return Meta(description=text, extra={"rules": checks}, **limits)
+    # An outer `extra` replaces an inner one, so there is none where there is nothing to say.
+    return Meta(description=text, extra={"rules": checks} if checks else None, **limits)
 
 
 class Type(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):

@@ -1,0 +1,133 @@
+"""Specs, good and bad, that the API server (by the CRD) and `api.parse` must judge alike.
+
+Used by tests/unit/operator/test_api.py and tests/integration/test_crd.py. Each bad one comes with words that the
+refusal must hold: the field, or what to write instead.
+"""
+
+from typing import Any
+
+URI = "s3://models/iris/model.joblib"
+DIGEST = "sha256:" + "0123456789abcdef" * 4
+
+
+def spec(**fields: Any) -> dict[str, Any]:
+    """Give a spec that is good but for the fields given; `model` is merged into the model block."""
+    model = {"uri": URI, **fields.pop("model", {})}
+    return {"model": model, **fields}
+
+
+GOOD: dict[str, dict[str, Any]] = {
+    "the smallest": spec(),
+    "a file in the image": spec(model={"uri": "file:/models/iris.joblib"}),
+    "a file in the image, with two more slashes": spec(model={"uri": "file:///models/iris.joblib"}),
+    "plain http with a port": spec(model={"uri": "http://models.example:8080/iris.joblib"}),
+    "a query that is no secret": spec(model={"uri": "https://models.example/iris.joblib?version=3"}),
+    "a digest": spec(model={"digest": DIGEST}),
+    "a model name with a dot": spec(model={"name": "iris.v2"}),
+    "stopped": spec(replicas=0),
+    "the most replicas": spec(replicas=1000),
+    "an autoscaler with its one required field": spec(autoscaling={"maxReplicas": 1}),
+    "an autoscaler with a metric and a behavior": spec(
+        autoscaling={
+            "maxReplicas": 3,
+            "metrics": [{"type": "External"}],
+            "behavior": {"scaleUp": {"policies": []}},
+        }
+    ),
+    "quantities as text and as numbers": spec(
+        resources={"requests": {"cpu": "500m"}, "limits": {"cpu": 2, "memory": "1.5Gi"}}
+    ),
+    "a GPU": spec(resources={"limits": {"nvidia.com/gpu": 1}}),
+    "a service type": spec(service={"type": "LoadBalancer", "port": 443}),
+    "a toleration": spec(pod={"tolerations": [{"key": "gpu", "operator": "Exists"}]}),
+    "paused": spec(paused=True),
+}
+
+BAD: dict[str, tuple[dict[str, Any], str]] = {
+    "no model": ({}, "model"),
+    "no uri": ({"model": {}}, "uri"),
+    "an unknown scheme": (spec(model={"uri": "ftp://models/iris"}), "must start with s3://"),
+    "a scheme in capitals": (spec(model={"uri": "S3://models/iris"}), "must start with s3://"),
+    "no path in the bucket": (spec(model={"uri": "s3://models"}), "must name a host or bucket and a path"),
+    "a bucket and a slash": (spec(model={"uri": "s3://models/"}), "must name a host or bucket and a path"),
+    "a user and a password": (
+        spec(model={"uri": "https://me:secret@host/iris"}),
+        "spec.model.credentials.secretName",
+    ),
+    "a user": (spec(model={"uri": "https://me@host/iris"}), "must not contain a user or password"),
+    "a signed address": (
+        spec(model={"uri": "https://host/iris?a=1&X-Amz-Signature=ab"}),
+        "must not carry a secret",
+    ),
+    "a token in the query": (spec(model={"uri": "https://host/iris?token=ab"}), "must not carry a secret"),
+    "a space": (spec(model={"uri": "s3://models/my iris"}), "write a space as %20"),
+    "a way out of the folder": (spec(model={"uri": "file:/models/../etc/passwd"}), "without '..'"),
+    "a very long uri": (spec(model={"uri": "s3://models/" + "x" * 2048}), "spec.model.uri"),
+    "a number as uri": (spec(model={"uri": 5}), "spec.model.uri"),
+    "an unknown format": (spec(model={"format": "onx"}), "spec.model.format"),
+    "a short digest": (spec(model={"digest": "sha256:abc"}), "64 lower-case hexadecimal digits"),
+    "a digest in capitals": (spec(model={"digest": DIGEST.upper()}), "64 lower-case hexadecimal digits"),
+    "a digest without its kind": (spec(model={"digest": DIGEST[7:]}), "must be sha256:"),
+    "a Secret of another namespace": (
+        spec(model={"credentials": {"secretName": "other/s3"}}),
+        "in the same namespace",
+    ),
+    "credentials without a Secret": (spec(model={"credentials": {}}), "secretName"),
+    "a model name with a slash": (spec(model={"name": "a/b"}), "letters, digits"),
+    "replicas and autoscaling": (spec(replicas=2, autoscaling={"maxReplicas": 3}), "not both"),
+    "negative replicas": (spec(replicas=-1), "spec.replicas"),
+    "too many replicas": (spec(replicas=1001), "spec.replicas"),
+    "replicas as text": (spec(replicas="two"), "spec.replicas"),
+    "no maxReplicas": (spec(autoscaling={"minReplicas": 1}), "maxReplicas"),
+    "fewer at most than at least": (
+        spec(autoscaling={"minReplicas": 3, "maxReplicas": 2}),
+        "must not be greater",
+    ),
+    "scale to zero": (
+        spec(autoscaling={"minReplicas": 0, "maxReplicas": 2}),
+        "set spec.replicas to 0 to stop",
+    ),
+    "metrics that are no list": (
+        spec(autoscaling={"maxReplicas": 2, "metrics": "cpu"}),
+        "spec.autoscaling.metrics",
+    ),
+    "an unknown resource": (spec(resources={"limits": {"ram": "1Gi"}}), "cpu, memory, ephemeral-storage"),
+    "no quantity": (spec(resources={"limits": {"memory": "much"}}), "must be a quantity"),
+    "a quantity with a wrong unit": (spec(resources={"limits": {"memory": "1GB"}}), "must be a quantity"),
+    "a negative quantity": (spec(resources={"limits": {"memory": "-1Gi"}}), "must be a quantity"),
+    "a negative number": (spec(resources={"requests": {"cpu": -1}}), "must be a quantity"),
+    "requests above limits": (
+        spec(resources={"requests": {"cpu": "1500m"}, "limits": {"cpu": 1}}),
+        "requests must not be greater than limits",
+    ),
+    "a class name in capitals": (spec(runtime={"class": "GPU"}), "must be the name of a runtime class"),
+    "an unknown log level": (spec(runtime={"logLevel": "verbose"}), "spec.runtime.logLevel"),
+    "an unknown service type": (spec(service={"type": "ExternalName"}), "spec.service.type"),
+    "port 0": (spec(service={"port": 0}), "spec.service.port"),
+    "a label of the operator": (
+        spec(pod={"labels": {"app.kubernetes.io/name": "x"}}),
+        "the operator sets those",
+    ),
+    "an annotation of the operator": (
+        spec(pod={"annotations": {"modelyard.dev/revision": "x"}}),
+        "the operator sets those",
+    ),
+    "a long label": (spec(pod={"labels": {"team": "x" * 64}}), "spec.pod.labels"),
+    "tolerating everything": (
+        spec(pod={"tolerations": [{"operator": "Exists"}]}),
+        "must name the key of one taint",
+    ),
+    "tolerating the control plane": (
+        spec(pod={"tolerations": [{"key": "node-role.kubernetes.io/control-plane"}]}),
+        "control-plane nodes",
+    ),
+    "an unknown effect": (spec(pod={"tolerations": [{"key": "a", "effect": "Maybe"}]}), "effect"),
+    "draining for a day": (spec(pod={"drainSeconds": 86400}), "spec.pod.drainSeconds"),
+    "paused as text": (spec(paused="yes"), "spec.paused"),
+}
+
+BAD_NAMES: dict[str, str] = {
+    "1iris": "must start with a lower-case letter",
+    "iris.v2": "must start with a lower-case letter",
+    "i" * 64: "metadata.name",
+}

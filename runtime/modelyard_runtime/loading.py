@@ -34,11 +34,11 @@ def load(options: settings.ServeSettings, enter: Callable[[lifecycle.Stage], Non
     adapter = importlib.import_module(_ADAPTERS[model_format])
     model: models.Model = adapter.load(path)
     enter(lifecycle.Stage.WARMING)
-    cost = _warm_up(model)
+    cost = warm_up(model)
     return service.Served(model, manifest, cost, load_seconds=time.monotonic() - started)
 
 
-def _warm_up(model: models.Model) -> scheduling.Cost:
+def warm_up(model: models.Model) -> scheduling.Cost:
     """Predicts on made-up rows, so that the first caller doesn't pay for lazy imports, and measures what it costs."""
     few = synthetic_table(model.signature, 1)
     if few is None:

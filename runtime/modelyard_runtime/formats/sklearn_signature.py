@@ -17,10 +17,10 @@ def read(estimator: Any, tags: Any) -> models.Signature:
     if takes_documents:
         features: tuple[models.Feature, ...] | None = (models.Feature("text", models.Kind.TEXT),)
     elif names is not None:
-        kinds = _column_kinds(estimator, [str(name) for name in names], _default_kind(tags))
+        kinds = _column_kinds(estimator, [str(name) for name in names])
         features = tuple(models.Feature(str(name), kind) for name, kind in zip(names, kinds, strict=True))
     elif (count := getattr(estimator, "n_features_in_", None)) is not None:
-        kind = _encoder_kind(first_step(estimator)) or _default_kind(tags)
+        kind = _encoder_kind(first_step(estimator)) or _default_kind(first_step(estimator))
         features = tuple(models.Feature(f"x{index}", kind) for index in range(int(count)))
     else:
         features = None
@@ -44,8 +44,8 @@ def first_step(estimator: Any) -> Any:
     return seen
 
 
-def _default_kind(tags: Any) -> models.Kind:
-    return models.Kind.ANY if tags.string or tags.categorical else models.Kind.NUMBER
+def _default_kind(step: Any) -> models.Kind:
+    return models.Kind.ANY if _takes_text(step) else models.Kind.NUMBER
 
 
 def _encoder_kind(step: Any) -> models.Kind | None:
@@ -57,16 +57,16 @@ def _encoder_kind(step: Any) -> models.Kind | None:
     return models.Kind.ANY if has_text else models.Kind.NUMBER
 
 
-def _column_kinds(estimator: Any, names: list[str], default: models.Kind) -> list[models.Kind]:
+def _column_kinds(estimator: Any, names: list[str]) -> list[models.Kind]:
     """Gives one kind per column, from the transformer that a ColumnTransformer sends it to."""
     step = first_step(estimator)
     transformers = getattr(step, "transformers_", None)
     if transformers is None:
-        return _encoder_column_kinds(step, len(names)) or [default] * len(names)
+        return _encoder_column_kinds(step, len(names)) or [_default_kind(step)] * len(names)
     kinds = dict.fromkeys(names, models.Kind.ANY)
     for _, transformer, columns in transformers:
         chosen = _column_names(columns, names)
-        if isinstance(transformer, str):  # "drop" and "passthrough": whatever comes
+        if isinstance(transformer, str):  # "drop": whatever comes
             continue
         inner = first_step(transformer)
         learned = _encoder_column_kinds(inner, len(chosen))
@@ -96,8 +96,10 @@ def _category_kind(values: np.ndarray[Any, Any]) -> models.Kind:
 
 def _takes_text(step: Any) -> bool:
     tags = getattr(step, "__sklearn_tags__", None)
-    if tags is None:
-        return True
+    if tags is None or not getattr(step, "validate", True):
+        return (
+            True  # Foreign, or a FunctionTransformer ("passthrough"): it says nothing about what it is given.
+        )
     input_tags = tags().input_tags
     return bool(input_tags.string or input_tags.categorical)
 

@@ -33,6 +33,7 @@ def create_app(
         ]
     )
     app.add_exception_handler(starlette.exceptions.HTTPException, _answer_http_error)
+    app.add_exception_handler(Exception, _answer_unexpected)
 
     def describe() -> dict[str, Any]:
         document = fastapi.openapi.utils.get_openapi(title=app.title, version=version, routes=app.routes)
@@ -42,6 +43,12 @@ def create_app(
 
     app.openapi = describe  # type: ignore[method-assign]
     return guard.Guard(app, served, counters, max_body_bytes)
+
+
+async def _answer_unexpected(request: starlette.requests.Request, error: Exception) -> fastapi.Response:
+    """Answers what should not happen; the guard logs it."""
+    del request, error
+    return fastapi.Response(http_errors.body_of("internal error"), 500, media_type="application/json")
 
 
 async def _answer_http_error(request: starlette.requests.Request, error: Exception) -> fastapi.Response:

@@ -15,16 +15,15 @@ from modelyard_runtime.http import errors as http_errors
 
 _log = logging.getLogger(__name__)
 _CLOSE = (b"connection", b"close")
+CLIENT_LEFT = (
+    499  # counted, as nginx does, for a client that went away before there was an answer; never sent
+)
 # Probes and scrapes must not keep a draining process awake.
 _OBSERVERS = frozenset({"/livez", "/readyz", "/metrics", "/v2/health/live", "/v2/health/ready"})
 
 
-class _BodyTooLarge(Exception):
-    """More bytes than the limit were announced or came."""
-
-
-class _BodyTooSlow(Exception):
-    """The body was not complete in time."""
+class _Refused(Exception):
+    """The guard has answered; this unwinds the application, whatever it was doing."""
 
 
 class Guard:
@@ -96,29 +95,24 @@ class _Exchange:
         self._received_bytes = 0
         self._body_deadline: float | None = None
         self._body_complete = False
-        self._answered = False
-        self.status = 499  # as nginx counts a client that went away before there was an answer
+        self._refused = False
+        self.status = CLIENT_LEFT
 
     async def run(self, app: asgi.Application) -> None:
-        limit = self._guard.max_body_bytes
         try:
             announced = asgi.header(self._scope, b"content-length")
-            if announced is not None and int(announced) > limit:
-                raise _BodyTooLarge
+            if announced is not None and int(announced) > self._guard.max_body_bytes:
+                await self._refuse_size()
             await app(self._scope, self.receive, self.send)
-        except _BodyTooLarge:
-            await self._refuse(413, f"the body has more than {limit} bytes; send fewer rows per request")
-        except _BodyTooSlow:
-            await self._refuse(408, f"the body did not arrive within {self._guard.body_seconds:g} seconds")
-        except asgi.Disconnected:
+        except _Refused:
             return
         except asyncio.CancelledError:
-            await self._refuse(503, "the server is shutting down")
+            await self._answer(503, "the server is shutting down")
             raise
         except Exception:
             # The outermost loop of a request: whatever went wrong, this one is answered and the next one served.
             _log.exception("request failed")
-            await self._refuse(500, "internal error")
+            await self._answer(500, "internal error")
 
     async def receive(self) -> asgi.Message:
         if self._body_complete:
@@ -129,23 +123,32 @@ class _Exchange:
             async with asyncio.timeout_at(self._body_deadline):
                 message = await self._receive()
         except TimeoutError:
-            raise _BodyTooSlow from None
+            await self._answer(408, f"the body did not arrive within {self._guard.body_seconds:g} seconds")
+            raise _Refused from None
         self._received_bytes += len(message.get("body", b""))
         if self._received_bytes > self._guard.max_body_bytes:
-            raise _BodyTooLarge
+            await self._refuse_size()
         self._body_complete = not message.get("more_body", False)
         return message
 
     async def send(self, message: asgi.Message) -> None:
+        if self._refused:
+            return  # What the application says to the exception that unwinds it.
         if message["type"] == "http.response.start":
-            self._answered = True
             self.status = message["status"]
             if self._guard.is_draining:
                 message["headers"] = [*message.get("headers", ()), _CLOSE]
         await self._send(message)
 
-    async def _refuse(self, status: int, message: str) -> None:
-        if self._answered:
-            return  # The response has begun; the server breaks the connection off.
+    async def _refuse_size(self) -> None:
+        limit = self._guard.max_body_bytes
+        await self._answer(413, f"the body has more than {limit} bytes; send fewer rows per request")
+        raise _Refused
+
+    async def _answer(self, status: int, message: str) -> None:
+        """Answers in the application's place, unless its own answer has begun: then the server breaks it off."""
+        if self.status != CLIENT_LEFT:
+            return
         self.status = status
+        self._refused = True
         await asgi.send_json(self._send, status, http_errors.body_of(message), [_CLOSE])

@@ -30,6 +30,8 @@ class PredictRoute:
         except errors.RequestError as error:
             await _send_error(send, error)
             return
+        except asgi.Disconnected:
+            return
         await asgi.send_json(send, 200, body)
 
 
@@ -57,6 +59,8 @@ class InferRoute:
             body = v2.encode_response(predictions, self._service.model_name, request.request_id)
         except errors.RequestError as error:
             await _send_error(send, error)
+            return
+        except asgi.Disconnected:
             return
         await asgi.send_json(send, 200, body)
 

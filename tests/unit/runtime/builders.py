@@ -8,7 +8,7 @@ import httpx
 import numpy as np
 import numpy.typing as npt
 
-from modelyard_runtime import metrics, scheduling, service
+from modelyard_runtime import lifecycle, metrics, scheduling, service
 from modelyard_runtime.artifact import manifest as manifests
 from modelyard_runtime.formats import model as models
 from modelyard_runtime.http import app, guard
@@ -35,6 +35,9 @@ PEOPLE = named(age=models.Kind.NUMBER, city=models.Kind.TEXT)
 DOCUMENTS = models.Signature(features=(models.Feature("text", models.Kind.TEXT),), takes_documents=True)
 
 
+FREE = scheduling.Cost(0.0, 0.0)
+
+
 class FakeModel:
     """A model that gives the sum of each row, or whatever `predict` says."""
 
@@ -56,14 +59,14 @@ class FakeModel:
 
 
 def served(
-    model: FakeModel | None, cost: scheduling.Cost = scheduling.Cost(0.0, 0.0), max_body_bytes: int = 10_000
+    model: FakeModel | None, cost: scheduling.Cost = FREE, max_body_bytes: int = 10_000
 ) -> tuple[guard.Guard, service.Service]:
     """An application that serves `model`, or that is still loading."""
     counters = metrics.Metrics()
     inference = service.Service("m", counters)
     guarded = app.create_app(inference, counters, max_body_bytes, "9.9.9")
     if model is not None:
-        inference.enter(service.lifecycle.Stage.WARMING)
+        inference.enter(lifecycle.Stage.WARMING)
         inference.serve(service.Served(model, MANIFEST, cost, 0.5))
     return guarded, inference
 

@@ -6,9 +6,7 @@ from obstore import exceptions
 from modelyard_runtime import errors
 from modelyard_runtime.artifact import faults
 
-S3 = faults.Place(
-    "s3://models/m.pkl", "the S3 server at s3.example", "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY", True
-)
+S3 = faults.Place("s3://models/m.pkl", "the S3 server at s3.example", "AWS_ACCESS_KEY_ID", True)
 WEB = faults.Place("https://host/m.pkl", "the HTTP server host", "HTTP_BEARER_TOKEN", False)
 SECRET = "uri: Some( https://host/m.pkl?sig=canary ) "
 
@@ -20,7 +18,7 @@ def _status(code: int, body: str = "") -> str:
 CASES = {
     "the builtin for 404": (FileNotFoundError("x canary"), S3, "ArtifactNotFound", "bucket and key"),
     "a bucket that is not there": (
-        FileNotFoundError(_status(404, "<Code>NoSuchBucket</Code>")), S3, "ArtifactNotFound", "the bucket itself is missing",
+        FileNotFoundError(_status(404, "<Code>NoSuchBucket</Code>")), S3, "ArtifactNotFound", "the bucket itself",
     ),
     "a page that is not there": (FileNotFoundError("x"), WEB, "ArtifactNotFound", "check the path"),
     "gone": (exceptions.GenericError(_status(410)), WEB, "ArtifactNotFound", "does not exist"),
@@ -30,7 +28,8 @@ CASES = {
         "(SignatureDoesNotMatch): the given credentials do not allow it; set AWS_ACCESS_KEY_ID",
     ),
     "a key for another region": (
-        exceptions.GenericError(_status(400, "<Code>AuthorizationHeaderMalformed</Code>")), S3, "AccessDenied", "Malformed",
+        exceptions.GenericError(_status(400, "<Code>AuthorizationHeaderMalformed</Code>")), S3,
+        "AccessDenied", "Malformed",
     ),
     "no identity on the node": (
         exceptions.PermissionDeniedError("PUT http://169.254.169.254/latest " + _status(403)), S3, "AccessDenied",
@@ -53,7 +52,7 @@ CASES = {
         exceptions.GenericError(SECRET + "InvalidCertificate(Expired)"), WEB, "FetchFailed", "expired",
     ),
     "a certificate for another name": (
-        exceptions.GenericError(SECRET + "InvalidCertificate(NotValidForName)"), WEB, "FetchFailed", "another host name",
+        exceptions.GenericError(SECRET + "InvalidCertificate(NotValidForName)"), WEB, "FetchFailed", "another host",
     ),
     "no TLS there": (exceptions.GenericError(SECRET + "InvalidMessage"), WEB, "FetchFailed", "does not speak TLS"),
     "a broken transfer": (exceptions.GenericError(SECRET + "IncompleteBody"), WEB, "FetchFailed", "broke"),

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import joblib
@@ -75,11 +75,13 @@ def test_another_digest_is_refused_and_nothing_is_left(model: Path, tmp_path: Pa
     assert not (tmp_path / "artifact/content").exists()
 
 
-FAILURES = {
+Failure = tuple[Callable[[Path], Path], dict[str, int], errors.Reason, str]
+FAILURES: dict[str, Failure] = {
     "no such file": (lambda folder: folder / "none.pkl", {}, errors.Reason.ARTIFACT_NOT_FOUND, "does not exist"),
     "an empty folder": (lambda folder: folder / "empty", {}, errors.Reason.ARTIFACT_NOT_FOUND, "without any file"),
     "more bytes than allowed": (
-        lambda folder: folder / "m.joblib", {"max_artifact_bytes": 3}, errors.Reason.ARTIFACT_TOO_LARGE, "more than the 3",
+        lambda folder: folder / "m.joblib", {"max_artifact_bytes": 3},
+        errors.Reason.ARTIFACT_TOO_LARGE, "more than the 3",
     ),
     "a folder with more bytes than allowed": (
         lambda folder: folder / "two", {"max_artifact_bytes": 15}, errors.Reason.ARTIFACT_TOO_LARGE, "more than the 15",
@@ -184,7 +186,7 @@ def test_progress_is_told_every_few_seconds(caplog: pytest.LogCaptureFixture) ->
     progress = transfer.Progress("s3://b/k", clock=lambda: now)
     progress.total_bytes = 100 * 1024**2
     with caplog.at_level("INFO"):
-        for now in (1.0, 2.0, 4.0, 5.0, 8.0):
+        for now in (1.0, 2.0, 4.0, 5.0, 8.0):  # noqa: B007  # the clock reads it
             progress.add(10 * 1024**2)
     told = [record.fields for record in caplog.records]  # type: ignore[attr-defined]
     assert [fields["bytes"] for fields in told] == [30 * 1024**2, 50 * 1024**2]

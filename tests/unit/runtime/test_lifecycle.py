@@ -1,5 +1,7 @@
 """The stages follow each other as told, and a drain ends when it should."""
 
+import itertools
+
 import pytest
 
 from modelyard_runtime import lifecycle
@@ -8,7 +10,7 @@ from modelyard_runtime.lifecycle import Stage
 
 def test_a_start_goes_through_its_stages_in_order() -> None:
     way = [Stage.FETCHING, Stage.VERIFYING, Stage.LOADING, Stage.WARMING, Stage.READY, Stage.DRAINING]
-    assert all(lifecycle.is_allowed(*step) for step in zip(way, way[1:], strict=False))
+    assert all(lifecycle.is_allowed(*step) for step in itertools.pairwise(way))
 
 
 @pytest.mark.parametrize("stage", [Stage.FAILED, Stage.DRAINING])

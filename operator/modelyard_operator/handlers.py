@@ -43,6 +43,8 @@ async def run(
     await kopf.operator(
         registry=_registry(link, seen, enqueue),
         settings=_settings(),
+        # Only peering would use it. Without one kopf asks for the user's name, and the user id of a pod has none.
+        identity=naming.APP,  # type: ignore[arg-type]  # a NewType of str that kopf keeps to itself
         standalone=True,
         clusterwide=not settings.watch_namespaces,
         namespaces=settings.watch_namespaces,

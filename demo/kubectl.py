@@ -88,9 +88,7 @@ class Kubectl:
         )
         lines: queue.Queue[str] = queue.Queue()
         # Reads until the end, so that kubectl never blocks on a full pipe.
-        reader = threading.Thread(
-            target=lambda: [lines.put(line) for line in process.stdout or ()], daemon=True
-        )
+        reader = threading.Thread(target=_copy_lines, args=(process.stdout, lines), daemon=True)
         reader.start()
         try:
             yield _local_port(lines, f"{namespace}/{target}")

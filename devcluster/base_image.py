@@ -50,7 +50,7 @@ def ensure(store: buildah.Store) -> str:
     """
     release = platform.freedesktop_os_release()
     suite = _DEBIAN_SUITE if release.get("ID") == "debian" else release.get("VERSION_CODENAME", "")
-    reference = f"{_REPOSITORY}:{suite}-{_key()}"
+    reference = f"{_REPOSITORY}:{suite}-{hashlib.sha256(recipe().encode()).hexdigest()[:8]}"
     if store.has(reference):
         return reference
     address = mirror(
@@ -71,6 +71,11 @@ def ensure(store: buildah.Store) -> str:
         shutil.rmtree(root)
         layer.unlink()
     return reference
+
+
+def recipe() -> str:
+    """Give everything that decides what is in the base image, but for the packages' own versions."""
+    return repr((_DEBIAN_SUITE, _PACKAGES, _STRIPPED, _EPOCH))
 
 
 _FORMAT = "$(IDENTIFIER) $(CODENAME) $(COMPONENT) $(REPO_URI)"
@@ -129,7 +134,3 @@ def _commit(store: buildah.Store, layer: Path, reference: str) -> None:
     )
     store.run("config", "--env", "LANG=C.UTF-8", "--cmd", "/bin/sh", container)
     store.run("commit", "--quiet", "--rm", f"--timestamp={_EPOCH}", container, reference)
-
-
-def _key() -> str:
-    return hashlib.sha256(repr((_PACKAGES, _STRIPPED, _EPOCH)).encode()).hexdigest()[:8]

@@ -115,7 +115,10 @@ def remove(cluster_kind: str, name: str = config.DEFAULT_NAME) -> None:
 
 
 def up(
-    name: str = config.DEFAULT_NAME, control_plane_only: bool = False, controllers: bool = False
+    name: str = config.DEFAULT_NAME,
+    control_plane_only: bool = False,
+    controllers: bool = False,
+    bound: bool = False,
 ) -> Devcluster:
     """Bring up the embedded devcluster, or find it running, and give it.
 
@@ -123,11 +126,13 @@ def up(
         name: of the instance.
         control_plane_only: etcd and API server on loopback ports; no node, no root, ready in about 4 s.
         controllers: with `control_plane_only`, the controller manager too.
+        bound: to this process, as for tests: once it is gone, even killed, the next `up` or `down` of any
+            instance removes this one.
 
     Raises:
         DevclusterError: it cannot run here; nothing of it is left then.
     """
-    layout, network = embedded.up(name, config.Options(control_plane_only, controllers))
+    layout, network = embedded.up(name, config.Options(control_plane_only, controllers), bound)
     return Devcluster(name, layout.kubeconfig, network.node_address, network.host_address)
 
 

@@ -10,6 +10,8 @@ from pathlib import Path
 
 from devcluster import errors, images
 
+_EXAMPLE = "modelyard/runtime:dev-KEY"
+
 
 @dataclasses.dataclass(frozen=True)
 class Current:
@@ -40,14 +42,11 @@ def find(environ: Mapping[str, str]) -> Current:
     """
     registry = environ.get("IMAGE_REGISTRY", "").rstrip("/")
     if not registry:
-        pushes = "; ".join(
-            f"docker push {pushed_reference('REGISTRY', images.full_reference(f'modelyard/{target}:dev'))}"
-            for target in images.TARGETS
-        )
         raise errors.DevclusterError(
             "CLUSTER=current: images cannot be put into a cluster's nodes from here; they must be in a registry that "
-            f"the cluster pulls from. Build them (python -m devcluster build-images), push them ({pushes}), and say "
-            "where they are: IMAGE_REGISTRY=REGISTRY"
+            "the cluster pulls from. `python -m devcluster build-images` tells each image's name and file. Load a file "
+            f"(docker load --input FILE), give it the registry's name (docker tag {_EXAMPLE} "
+            f"{pushed_reference('REGISTRY', _EXAMPLE)}), push that, and say where they are: IMAGE_REGISTRY=REGISTRY"
         )
     home = Path(environ.get("HOME", "/"))
     return Current("current", Path(environ.get("KUBECONFIG") or home / ".kube" / "config"), registry)

@@ -55,8 +55,13 @@ def layout_of(name: str) -> config.Layout:
         raise errors.DevclusterError(str(reason)) from None
 
 
-def up(name: str, options: config.Options) -> tuple[config.Layout, config.Network]:
+def up(name: str, options: config.Options, bound: bool = False) -> tuple[config.Layout, config.Network]:
     """Make instance `name` run as `options` say and give its layout and addresses.
+
+    Args:
+        name: of the instance.
+        options: what it consists of.
+        bound: to this process: once it is gone, the next `up` or `down` of any instance removes this one.
 
     Raises:
         DevclusterError: it cannot; nothing of it is left then.
@@ -67,7 +72,7 @@ def up(name: str, options: config.Options) -> tuple[config.Layout, config.Networ
         binaries.CONTROL_PLANE if options.control_plane_only else (*binaries.CONTROL_PLANE, *binaries.NODE)
     )
     paths = toolchain.resolve(names)
-    with locks.hold(layout.lock, f"starts or removes instance {name}", wait=False):
+    with _alone(layout):
         configuration = records.configuration(options, paths, Path(__file__).parent)
         found = status(name)
         if not found.problem and found.record is not None and found.record.configuration == configuration:
@@ -78,7 +83,8 @@ def up(name: str, options: config.Options) -> tuple[config.Layout, config.Networ
             with progress.step(f"removing the old instance {name}", f"old instance {name} removed: {reason}"):
                 removal.remove(layout)
         with _removed_on_failure(layout):
-            record = _claim(layout, options, configuration)
+            owner = processes.this_process() if bound else None
+            record = _claim(layout, records.Record(0, options, configuration, records.STARTING, owner))
             startup.start(config.Instance(layout, options, record.slot, record.network, paths))
             records.write(layout, dataclasses.replace(record, phase=records.RUNNING))
     return layout, record.network
@@ -87,17 +93,13 @@ def up(name: str, options: config.Options) -> tuple[config.Layout, config.Networ
 def down(name: str) -> bool:
     """Remove instance `name` with everything it left, and tell whether there was anything."""
     layout = layout_of(name)
+    _remove_orphans(layout)
     found = False
-    with locks.hold(layout.lock, f"starts or removes instance {name}", wait=False, remove=True):
-        if removal.has_leftovers(layout) or processes.members(layout):
+    with _alone(layout):
+        if removal.has_leftovers(layout):
             found = True
             with progress.step(f"removing instance {name}", f"instance {name} removed"):
                 removal.remove(layout)
-    # The last one takes the folder of all instances with it, and the one around it when that is ours by its name.
-    with contextlib.suppress(OSError):
-        layout.root.parent.rmdir()
-        if layout.root.parent.parent.name == config.DEFAULT_NAME:
-            layout.root.parent.parent.rmdir()
     return found
 
 
@@ -106,7 +108,8 @@ def status(name: str) -> Status:
     layout = layout_of(name)
     record = records.read(layout)
     if record is None:
-        problem = "it is half removed" if removal.has_leftovers(layout) else "it is not up"
+        left = "it was cut short, or is of another version: `up` or `down` removes it"
+        problem = left if removal.has_leftovers(layout) else "it is not up"
         return Status(name, problem, layout, None)
     if record.phase != records.RUNNING:
         return Status(name, "its start was interrupted", layout, record)
@@ -136,13 +139,38 @@ def _check(layout: config.Layout, options: config.Options) -> None:
     preflight.require_space(layout.root.parent, _STATE_BYTES, f"starting instance {layout.name}")
 
 
-def _claim(layout: config.Layout, options: config.Options, configuration: str) -> records.Record:
+def _claim(layout: config.Layout, unplaced: records.Record) -> records.Record:
     """Take a slot and write the record, before anything else exists."""
-    with locks.hold(layout.root.parent / "slots.lock", "chooses its addresses", wait=True, remove=True):
-        slot = network.choose_slot(layout, options)
-        record = records.Record(slot, options, configuration, records.STARTING)
+    with locks.hold(layout.root.parent / "slots.lock", "chooses its addresses", wait=True):
+        record = dataclasses.replace(unplaced, slot=network.choose_slot(layout, unplaced.options))
         records.write(layout, record)
     return record
+
+
+@contextlib.contextmanager
+def _alone(layout: config.Layout) -> Iterator[None]:
+    """Hold the lock of an instance; afterwards remove the folders around it that have become empty."""
+    try:
+        with locks.hold(layout.lock, f"starts or removes instance {layout.name}", wait=False):
+            yield
+    finally:
+        with contextlib.suppress(OSError):
+            layout.root.parent.rmdir()
+            # The one around it may be the user's choice: ours only by its name.
+            if layout.root.parent.parent.name == config.DEFAULT_NAME:
+                layout.root.parent.parent.rmdir()
+
+
+def _remove_orphans(layout: config.Layout) -> None:
+    """Remove the other instances that were bound to a process which is gone, as of a killed test run."""
+    for name in records.neighbours(layout):
+        orphan = layout_of(name)
+        record = records.read(orphan)
+        if record is None or record.owner is None or processes.is_alive(record.owner):
+            continue
+        done = f"instance {name} removed: the run that started it is gone"
+        with _alone(orphan), progress.step(f"removing instance {name}", done):
+            removal.remove(orphan)
 
 
 @contextlib.contextmanager

@@ -56,7 +56,7 @@ def release(layout: config.Layout, place: Path = PLACE) -> None:
     """Put the machine back as it was when this was the last instance that used it."""
     if not (place / "host.json").exists():
         return
-    with locks.hold(place / "host.lock", "changes the machine's settings", wait=True, remove=True):
+    with locks.hold(place / "host.lock", "changes the machine's settings", wait=True):
         loan = _living(_read(place))
         loan = dataclasses.replace(loan, users=tuple(user for user in loan.users if user != str(layout.root)))
         if loan.users:

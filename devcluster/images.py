@@ -35,6 +35,7 @@ CHECKOUT = Path(__file__).parent.parent
 _NEEDED_BYTES = 5 * 1024**3
 # Of each target: the newest, and one for somebody who goes back and forth between two branches.
 _KEPT_ARCHIVES = 2
+_ESTIMATE = "a minute or two"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,14 +45,17 @@ class Image:
     Attributes:
         reference: its full name and tag, as pods name it.
         archive: the docker-archive file.
-        bytes: the archive's size.
         key: changes when anything that the image is made from changes.
     """
 
     reference: str
     archive: Path
-    bytes: int
     key: str
+
+    @property
+    def bytes(self) -> int:
+        """The archive's size."""
+        return self.archive.stat().st_size
 
 
 def build(target: str, tag: str | None = None) -> Image:
@@ -59,19 +63,19 @@ def build(target: str, tag: str | None = None) -> Image:
 
     Args:
         target: one of TARGETS.
-        tag: its name and tag; default modelyard/TARGET:dev.
+        tag: its name and tag; by default modelyard/TARGET:dev-KEY, so that a workload which names it is
+            rolled out anew when the image has changed, and only then.
 
     Raises:
         DevclusterError: it cannot be built here; with what to do.
     """
     if target not in TARGETS:
         raise errors.DevclusterError(f"there is no image {target}; there are: {', '.join(TARGETS)}")
-    reference = full_reference(tag or f"modelyard/{target}:dev")
     folder = config.cache_root(os.environ) / "images"
     with locks.hold(folder / "images.lock", "builds images", wait=True), _scratch_folder(folder) as scratch:
         if target == DEMO_S3:
-            return _build_from_binary(folder, scratch, "versitygw", reference)
-        return _build_from_dockerfile(folder, scratch, target, reference)
+            return _build_from_binary(folder, scratch, "versitygw", tag)
+        return _build_from_dockerfile(folder, scratch, target, tag)
 
 
 def by_tag(tag: str) -> Image:
@@ -97,35 +101,41 @@ def full_reference(tag: str) -> str:
     return tag if "." in first or ":" in first or first == "localhost" else f"docker.io/{tag}"
 
 
-def _build_from_binary(folder: Path, scratch: Path, name: str, reference: str) -> Image:
+def _build_from_binary(folder: Path, scratch: Path, name: str, tag: str | None) -> Image:
     binary = toolchain.binary(name)
-    key = hashlib.sha256(f"{reference}\n".encode() + binary.read_bytes()).hexdigest()[:16]
-    archive = folder / f"{DEMO_S3}-{key}.tar"
-    if not archive.exists():
-        with progress.step(f"building image {reference}", f"image {reference} built"):
+    key = hashlib.sha256(f"{tag}\n".encode() + binary.read_bytes()).hexdigest()[:16]
+    image = _image(folder, DEMO_S3, tag, key)
+    if not image.archive.exists():
+        with progress.step(f"building image {image.reference}", f"image {image.reference} built"):
             unfinished = scratch / "image.tar"
-            scratch_image.write(binary, reference, toolchain.architecture(), unfinished)
-            unfinished.rename(archive)
-    return _found(folder, DEMO_S3, Image(reference, archive, archive.stat().st_size, key))
+            scratch_image.write(binary, image.reference, toolchain.architecture(), unfinished)
+            unfinished.rename(image.archive)
+    return _kept(folder, DEMO_S3, image)
 
 
-def _build_from_dockerfile(folder: Path, scratch: Path, target: str, reference: str) -> Image:
+def _build_from_dockerfile(folder: Path, scratch: Path, target: str, tag: str | None) -> Image:
     context = scratch / "context"
     build_context.stage(CHECKOUT, context)
     with_docker = docker.answers()
-    base = "the Dockerfile's own" if with_docker else Path(base_image.__file__).read_text()
-    key = build_context.key(context, target, reference, base)
-    archive = folder / f"{target}-{key}.tar"
-    if not archive.exists():
+    base = "the Dockerfile's own" if with_docker else base_image.recipe()
+    image = _image(folder, target, tag, build_context.key(context, target, base, str(tag)))
+    if not image.archive.exists():
         unfinished = scratch / "image.tar"
         if with_docker:
-            with progress.step(f"building image {reference}", f"image {reference} built", "a minute or two"):
-                docker.build(context, target, reference)
-                docker.save(reference, unfinished)
+            with progress.step(
+                f"building image {image.reference}", f"image {image.reference} built", _ESTIMATE
+            ):
+                docker.build(context, target, image.reference)
+                docker.save(image.reference, unfinished)
         else:
-            _build_with_buildah(folder, context, target, reference, unfinished)
-        unfinished.rename(archive)
-    return _found(folder, target, Image(reference, archive, archive.stat().st_size, key))
+            _build_with_buildah(folder, context, target, image.reference, unfinished)
+        unfinished.rename(image.archive)
+    return _kept(folder, target, image)
+
+
+def _image(folder: Path, target: str, tag: str | None, key: str) -> Image:
+    reference = full_reference(tag or f"modelyard/{target}:dev-{key[:8]}")
+    return Image(reference, folder / f"{target}-{key}.tar", key)
 
 
 def _build_with_buildah(folder: Path, context: Path, target: str, reference: str, archive: Path) -> None:
@@ -137,14 +147,14 @@ def _build_with_buildah(folder: Path, context: Path, target: str, reference: str
     store.prepare()
     try:
         base = base_image.ensure(store)
-        with progress.step(f"building image {reference}", f"image {reference} built", "a minute or two"):
+        with progress.step(f"building image {reference}", f"image {reference} built", _ESTIMATE):
             store.build(context, target, base, reference)
             store.save(reference, archive)
     finally:
         store.close()
 
 
-def _found(folder: Path, target: str, image: Image) -> Image:
+def _kept(folder: Path, target: str, image: Image) -> Image:
     """Tell the size of an image and forget older ones of its target."""
     progress.line("done", f"image {image.reference}: {image.bytes / 1e6:.0f} MB ({image.archive.name})")
     image.archive.touch()

@@ -42,9 +42,7 @@ def create(name: str, kubeconfig: Path) -> Kind:
             "embedded cluster: CLUSTER=devcluster, as root"
         )
     kubeconfig.parent.mkdir(parents=True, exist_ok=True)
-    with locks.hold(
-        kubeconfig.with_suffix(".lock"), f"makes the kind cluster {name}", wait=True, remove=True
-    ):
+    with locks.hold(kubeconfig.with_suffix(".lock"), f"makes the kind cluster {name}", wait=True):
         if name in _kind("get", "clusters").split():
             _kind("export", "kubeconfig", "--name", name, "--kubeconfig", str(kubeconfig))
             return Kind(name, kubeconfig)
@@ -66,7 +64,7 @@ def delete(name: str, kubeconfig: Path) -> None:
 
 def kubeconfig_path(layout: config.Layout) -> Path:
     """Give where the kubeconfig of the kind cluster of this name is kept."""
-    return layout.root.parent / "kind" / f"{layout.name}.kubeconfig"
+    return layout.root.parent.parent / "kind" / f"{layout.name}.kubeconfig"
 
 
 def _kind(*arguments: str) -> str:

@@ -14,14 +14,13 @@ from devcluster import errors, progress
 
 
 @contextlib.contextmanager
-def hold(path: Path, purpose: str, wait: bool, remove: bool = False) -> Iterator[None]:
+def hold(path: Path, purpose: str, wait: bool) -> Iterator[None]:
     """Hold the lock `path` while the block runs.
 
     Args:
-        path: the lock file; made when missing.
+        path: the lock file; made when missing, removed afterwards.
         purpose: what its holder does, as in "builds helm"; told to whoever finds it held.
         wait: wait for the holder, or refuse.
-        remove: remove the lock file afterwards.
 
     Raises:
         DevclusterError: it is held and `wait` is false.
@@ -30,8 +29,7 @@ def hold(path: Path, purpose: str, wait: bool, remove: bool = False) -> Iterator
     try:
         yield
     finally:
-        if remove:
-            path.unlink(missing_ok=True)
+        path.unlink(missing_ok=True)
         os.close(descriptor)
 
 

@@ -73,6 +73,11 @@ def start(
     return started
 
 
+def this_process() -> Process:
+    """Give the process that we are."""
+    return Process("owner", os.getpid(), _start_ticks(os.getpid()) or 0, boot_id())
+
+
 def recorded(layout: config.Layout) -> list[Process]:
     """List the recorded processes; a record that a killed start left half written is passed over."""
     found = []

@@ -11,7 +11,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from devcluster import config
+from devcluster import config, processes
 
 # A change in one of these is a change of what a start would give.
 _DECIDING_MODULES = (
@@ -36,12 +36,14 @@ class Record:
     Attributes:
         configuration: differs when a start would now give another cluster.
         phase: STARTING until everything answered once, then RUNNING.
+        owner: the process without which the instance is nobody's; None when it stays until it is taken down.
     """
 
     slot: int
     options: config.Options
     configuration: str
     phase: str
+    owner: processes.Process | None
 
     @property
     def network(self) -> config.Network:
@@ -54,7 +56,9 @@ def read(layout: config.Layout) -> Record | None:
     """Give an instance's record, or None when there is none or it is of another version of this program."""
     try:
         content = json.loads(layout.record.read_text())
-        return Record(**{**content, "options": config.Options(**content["options"])})
+        options = config.Options(**content["options"])
+        owner = processes.Process(**content["owner"]) if content["owner"] else None
+        return Record(**{**content, "options": options, "owner": owner})
     except (FileNotFoundError, json.JSONDecodeError, TypeError, KeyError):
         return None
 

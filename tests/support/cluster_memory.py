@@ -174,12 +174,13 @@ class MemoryCluster:
         creating = stored is None
         stored = stored or self._new(plural, manifest)
         before = copy.deepcopy(stored.manifest)
-        wanted = set(cluster_fields.leaves(manifest))
+        ordered = list(cluster_fields.leaves(manifest))
+        wanted = set(ordered)
         self._resolve_conflicts(stored, manifest, wanted, owner, force)
         for path in sorted(stored.owners.get(owner, set()) - wanted, key=cluster_fields.is_merge_key):
             if not any(path in paths for other, paths in stored.owners.items() if other != owner):
                 cluster_fields.drop(stored.manifest, path)
-        for path in wanted:
+        for path in ordered:
             cluster_fields.put(stored.manifest, path, cluster_fields.get(manifest, path))
         stored.owners[owner] = wanted
         self._finish(stored, before, creating=creating)

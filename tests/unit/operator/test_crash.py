@@ -1,0 +1,136 @@
+"""The operator is stopped right before and right after every single write, and what comes of it is always the same.
+
+Two oracles, as Sieve uses them: the end state, and how often each object was created and deleted.
+"""
+
+import asyncio
+import collections
+import copy
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from modelyard_operator import plan
+from modelyard_operator.objects import Manifest
+from tests.support import cluster_memory, cluster_world
+
+Step = Callable[[cluster_world.World], Awaitable[None]]
+
+
+class Crash(Exception):  # noqa: N818 - named for what it stands for
+    """The process is gone."""
+
+
+class Crashing(cluster_memory.MemoryCluster):
+    """An API whose caller dies at its n-th write, before or after it."""
+
+    def __init__(self, at: int, *, after: bool) -> None:
+        super().__init__()
+        self._left = at
+        self._after = after
+
+    async def apply(self, action: plan.Apply) -> Manifest:
+        self._die(after=False)
+        live = await super().apply(action)
+        self._die(after=True)
+        return live
+
+    async def delete(self, action: plan.Delete) -> None:
+        self._die(after=False)
+        await super().delete(action)
+        self._die(after=True)
+
+    async def apply_status(self, manifest: Manifest) -> None:
+        self._die(after=False)
+        await super().apply_status(manifest)
+        self._die(after=True)
+
+    def _die(self, *, after: bool) -> None:
+        if not after:
+            self._left -= 1
+        if self._left == 0 and after is self._after:
+            self._left = -1
+            raise Crash
+
+
+def change(**spec: Any) -> Step:
+    return lambda world: world.change(**spec)
+
+
+STORIES: dict[str, tuple[dict[str, Any], list[Step]]] = {
+    "create": ({"replicas": 2}, []),
+    "create with an autoscaler": ({"autoscaling": {"minReplicas": 2, "maxReplicas": 4}}, []),
+    "update the model": ({"replicas": 2}, [change(model={"uri": "s3://b/new"})]),
+    "scale": ({"replicas": 2}, [change(replicas=1), change(replicas=3)]),
+    "to an autoscaler": (
+        {"replicas": 3},
+        [change(replicas=None, autoscaling={"minReplicas": 2, "maxReplicas": 4})],
+    ),
+    "from an autoscaler": (
+        {"autoscaling": {"minReplicas": 2, "maxReplicas": 4}},
+        [change(autoscaling=None, replicas=3)],
+    ),
+    "there and back": (
+        {"replicas": 1},
+        [change(model={"uri": "s3://b/new"}), change(model={"uri": "s3://models/iris/model.joblib"})],
+    ),
+    "stop and start": ({"replicas": 2}, [change(replicas=0), change(replicas=2)]),
+}
+
+
+async def play(cluster: cluster_memory.MemoryCluster, story: str) -> None:
+    spec, steps = STORIES[story]
+    world = cluster_world.World(cluster, cluster)
+    await world.create(**spec)
+    for step in [None, *steps]:
+        if step is not None:
+            await step(world)
+        try:
+            await world.converge()
+        except Crash:
+            world = cluster_world.World(cluster, cluster)  # a new process, without memory
+            await world.converge()
+        await world.roll_out()
+        try:
+            await world.converge()
+        except Crash:
+            world = cluster_world.World(cluster, cluster)
+            await world.converge()
+
+
+def end_state(cluster: cluster_memory.MemoryCluster) -> dict[tuple[str, str, str], Any]:
+    """Give everything, but for what no two runs have in common: UIDs, versions and times."""
+    state: dict[tuple[str, str, str], Any] = {}
+    for key, stored in cluster.objects.items():
+        manifest = copy.deepcopy(stored.manifest)
+        for field in ("uid", "resourceVersion", "creationTimestamp"):
+            manifest["metadata"].pop(field)
+        for reference in manifest["metadata"].get("ownerReferences", ()):
+            reference.pop("uid")
+        for condition in manifest.get("status", {}).get("conditions", ()):
+            condition.pop("lastTransitionTime")
+        state[key] = manifest
+    return state
+
+
+def lives(cluster: cluster_memory.MemoryCluster) -> collections.Counter[str]:
+    """Give how often each object was created and deleted."""
+    return collections.Counter(write for write in cluster.writes if not write.startswith("update"))
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("story", STORIES)
+def test_a_crash_at_any_write_changes_nothing_in_the_end(story: str, after: bool) -> None:
+    undisturbed = Crashing(-1, after=after)
+    asyncio.run(play(undisturbed, story))
+    crashes = 0
+    for at in range(1, 100):
+        cluster = Crashing(at, after=after)
+        asyncio.run(play(cluster, story))
+        if cluster._left > 0:
+            break  # there is no n-th write any more
+        crashes += 1
+        assert end_state(cluster) == end_state(undisturbed), f"crash at write {at}"
+        assert lives(cluster) == lives(undisturbed), f"crash at write {at}"
+    assert crashes >= 5

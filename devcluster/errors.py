@@ -5,6 +5,9 @@ Raised everywhere in devcluster; turned into an exit code only by `__main__`. It
 
 from pathlib import Path
 
+# A component's usage text or stack trace has lines that no terminal shows well.
+_WIDEST = 240
+
 
 class DevclusterError(Exception):
     """Something cannot work; the message says what, where and the command that fixes it."""
@@ -18,4 +21,6 @@ def with_log_tail(message: str, log: Path, lines: int = 15) -> DevclusterError:
         tail = []
     if not tail:
         return DevclusterError(f"{message} Its log {log} is empty.")
-    return DevclusterError("\n".join([f"{message} The end of {log}:", *(f"    {line}" for line in tail)]))
+    return DevclusterError(
+        "\n".join([f"{message} The end of {log}:", *(f"    {line[:_WIDEST]}" for line in tail)])
+    )

@@ -49,6 +49,10 @@ def start(instance: config.Instance) -> None:
     client = api.client(layout, instance.network)
     with progress.step("starting the node", f"node {layout.name} ready"):
         _load_pause_image(instance)
+        # Before the add-ons start: metrics-server ends by itself when it may not read what it needs.
+        authority = (layout.certificates / f"{certificates.CLUSTER_AUTHORITY}.crt").read_bytes()
+        for path, manifest in addons.objects(instance, base64.b64encode(authority).decode()):
+            client.apply(path, manifest)
         outside = network.enter(layout)
         inside = [*outside, *mounts.join_view(_pid(layout, "containerd"))]
         processes.start(layout, "kubelet", [*inside, str(binaries["kubelet"]), *node.kubelet(instance)])
@@ -58,9 +62,6 @@ def start(instance: config.Instance) -> None:
             ("metrics-server", addons.metrics(instance)),
         ):
             processes.start(layout, name, [*outside, str(binaries[name]), *arguments])
-        authority = (layout.certificates / f"{certificates.CLUSTER_AUTHORITY}.crt").read_bytes()
-        for path, manifest in addons.objects(instance, base64.b64encode(authority).decode()):
-            client.apply(path, manifest)
         waiting.until(
             lambda: health.is_node_ready(client, layout.name),
             layout,

@@ -12,7 +12,11 @@ from devcluster import cgroups, config, host, mounts, network, processes, record
 
 def has_leftovers(layout: config.Layout) -> bool:
     """Tell whether anything of an instance is on the machine."""
-    return layout.root.exists() or any((top / layout.cgroup).exists() for top in cgroups.hierarchies())
+    return (
+        layout.root.exists()
+        or bool(processes.members(layout))
+        or any((top / layout.cgroup).exists() for top in cgroups.hierarchies())
+    )
 
 
 def remove(layout: config.Layout) -> None:

@@ -29,6 +29,18 @@ _CAUSES: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"IncompleteBody|ConnectionReset|UnexpectedEof|IncompleteMessage|Interrupted"), "the connection broke"),
 )  # fmt: skip
 
+# S3's words for "not you", whatever the status beside them.
+_ACCESS_CODES = frozenset(
+    {
+        "AccessDenied",
+        "AuthorizationHeaderMalformed",
+        "ExpiredToken",
+        "InvalidAccessKeyId",
+        "SignatureDoesNotMatch",
+        "XAdminUserNotFound",  # versitygw, with status 404
+    }
+)
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Place:
@@ -44,13 +56,13 @@ def explain(error: Exception, place: Place) -> errors.StartFailure:
     """Gives the failure that an exception of the library stands for."""
     text = str(error)
     status = _status(error, text)
+    if _s3_code(text) in _ACCESS_CODES or status in (401, 403):
+        return errors.StartFailure(errors.Reason.ACCESS_DENIED, _denied(place, text))
     if status in (404, 410):
         return errors.StartFailure(
             errors.Reason.ARTIFACT_NOT_FOUND,
             f"{place.shown} does not exist on {place.server}; {_what_to_check(place, text)}",
         )
-    if status in (401, 403) or _s3_code(text) in ("AuthorizationHeaderMalformed", "InvalidAccessKeyId"):
-        return errors.StartFailure(errors.Reason.ACCESS_DENIED, _denied(place, text))
     if status is not None:
         code = _s3_code(text)
         answer = f"{status}" + (f" ({code})" if code else "")

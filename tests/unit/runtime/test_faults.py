@@ -31,6 +31,9 @@ CASES = {
         exceptions.GenericError(_status(400, "<Code>AuthorizationHeaderMalformed</Code>")), S3,
         "AccessDenied", "Malformed",
     ),
+    "an unknown key, as versitygw says it": (
+        FileNotFoundError(_status(404, "<Code>XAdminUserNotFound</Code>")), S3, "AccessDenied", "XAdminUserNotFound",
+    ),
     "no identity on the node": (
         exceptions.PermissionDeniedError("PUT http://169.254.169.254/latest " + _status(403)), S3, "AccessDenied",
         "the node offers none",

@@ -93,12 +93,12 @@ def test_userinfo_is_kept_for_the_client_and_shown_to_nobody() -> None:
 
 @hypothesis.given(st.text(max_size=60), st.sampled_from(["", "file:///", "s3://bucket/", "https://host/"]))
 def test_any_text_is_a_location_or_a_refusal(text: str, start: str) -> None:
+    refused: errors.Reason | None = None
     try:
         location = uri.parse(start + text)
     except errors.StartFailure as failure:
         refused = failure.reason
     else:
-        refused = None
         assert "/" not in location.name
         assert location.name.strip(".")
         assert len(location.name.encode()) <= 200

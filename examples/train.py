@@ -20,17 +20,13 @@ import sklearn.linear_model
 
 @dataclasses.dataclass(frozen=True)
 class TrainedModel:
-    """A fitted estimator, the file it was saved to, and rows to try it with."""
+    """A fitted estimator, the file it was saved to, its digest as `spec.model.digest` takes it, and rows to try."""
 
     name: str
     estimator: Any
     path: Path
+    digest: str
     rows: list[list[float]]
-
-    @property
-    def digest(self) -> str:
-        """The file's digest, as `spec.model.digest` takes it."""
-        return "sha256:" + hashlib.sha256(self.path.read_bytes()).hexdigest()
 
 
 def train_line(folder: Path) -> TrainedModel:
@@ -39,7 +35,7 @@ def train_line(folder: Path) -> TrainedModel:
     estimator = sklearn.linear_model.LinearRegression().fit(x, 2 * x.ravel() + 1)
     path = folder / "model.pkl"
     joblib.dump(estimator, path)
-    return TrainedModel("line", estimator, path, [[3.0], [10.0], [-0.5]])
+    return TrainedModel("line", estimator, path, _digest(path), [[3.0], [10.0], [-2.0]])
 
 
 def train_forest(folder: Path) -> TrainedModel:
@@ -51,7 +47,11 @@ def train_forest(folder: Path) -> TrainedModel:
     path = folder / "forest.joblib"
     joblib.dump(estimator, path)
     rows = data.data.iloc[::71].to_numpy().tolist()
-    return TrainedModel("forest", estimator, path, rows)
+    return TrainedModel("forest", estimator, path, _digest(path), rows)
+
+
+def _digest(path: Path) -> str:
+    return "sha256:" + hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What a machine shows of running clusters: processes, mounts, network namespaces and links. For "leaves nothing" tests."""
+"""What a machine shows of clusters that run: processes, mounts, network namespaces, links. For "leaves nothing" tests."""
 
 import dataclasses
 import json

@@ -79,8 +79,9 @@ class ApiBackend:
         return items
 
     async def make_namespace(self, name: str) -> None:
-        """Make a namespace with the service account that pods are admitted with."""
-        await self.must("POST", "/api/v1/namespaces", {"metadata": {"name": name}})
+        """Make a namespace that admits only restricted pods, with the service account they are admitted with."""
+        labels = {"pod-security.kubernetes.io/enforce": "restricted"}
+        await self.must("POST", "/api/v1/namespaces", {"metadata": {"name": name, "labels": labels}})
         account = {"metadata": {"name": "default"}}
         await self.must("POST", f"/api/v1/namespaces/{name}/serviceaccounts", account)
 

@@ -1,0 +1,186 @@
+"""The operator as a process, as its pod would run it: with the rights of the chart's own role and nothing else.
+
+`started` runs one for a while; `FaultProxy` stands between it and the API server and breaks what it is told to.
+"""
+
+import asyncio
+import json
+import os
+import re
+import socket
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import yaml
+from aiohttp import web
+
+from modelyard_operator import connection
+from tests.support import cluster_apiserver, cluster_world
+
+_RBAC = Path("charts/modelyard/templates/rbac.yaml")
+_RBAC_PATH = "/apis/rbac.authorization.k8s.io/v1"
+
+
+def chart_rules() -> list[dict[str, Any]]:
+    """Give the rules of the operator's role as the chart has them."""
+    match = re.search(r'define "modelyard.operatorRules" -}}\n(.*?){{- end', _RBAC.read_text(), re.DOTALL)
+    assert match, f"{_RBAC} no longer defines modelyard.operatorRules"
+    rules: list[dict[str, Any]] = yaml.safe_load(match[1])
+    return rules
+
+
+async def grant(backend: cluster_apiserver.ApiBackend, namespace: str, *, everywhere: bool) -> str:
+    """Make a service account with the chart's rights, everywhere or in one namespace; give a token of it."""
+    name = f"operator-{namespace}"
+    where = "" if everywhere else f"/namespaces/{namespace}"
+    kind = "ClusterRole" if everywhere else "Role"
+    plural = kind.lower() + "s"
+    account = {"kind": "ServiceAccount", "name": name, "namespace": namespace}
+    accounts = f"/api/v1/namespaces/{namespace}/serviceaccounts"
+    await backend.must("POST", accounts, {"metadata": {"name": name}})
+    await backend.must(
+        "POST", f"{_RBAC_PATH}{where}/{plural}", {"metadata": {"name": name}, "rules": chart_rules()}
+    )
+    binding = {
+        "metadata": {"name": name},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": kind, "name": name},
+        "subjects": [account],
+    }
+    await backend.must("POST", f"{_RBAC_PATH}{where}/{plural.replace('roles', 'rolebindings')}", binding)
+    answer = await backend.must("POST", f"{accounts}/{name}/token", {"spec": {"expirationSeconds": 3600}})
+    token: str = answer["status"]["token"]
+    return token
+
+
+def write_kubeconfig(path: Path, server: str, certificate_authority: str | None, token: str) -> Path:
+    """Write a kubeconfig with a token and give its path."""
+    cluster = {
+        "server": server,
+        **({"certificate-authority": certificate_authority} if certificate_authority else {}),
+    }
+    body = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": "c", "cluster": cluster}],
+        "users": [{"name": "u", "user": {"token": token}}],
+        "contexts": [{"name": "x", "context": {"cluster": "c", "user": "u"}}],
+        "current-context": "x",
+    }
+    path.write_text(yaml.safe_dump(body))
+    return path
+
+
+class Operator:
+    """One operator process."""
+
+    def __init__(self, process: asyncio.subprocess.Process, log: Path, port: int) -> None:
+        self.process = process
+        self._log = log
+        self._port = port
+
+    def log(self) -> list[dict[str, Any]]:
+        """Give what it has logged so far."""
+        return [json.loads(line) for line in self._log.read_text().splitlines() if line.startswith("{")]
+
+    async def get(self, path: str) -> tuple[int, str]:
+        """Ask its own port; (0, "") while nobody answers."""
+        try:
+            async with (
+                aiohttp.ClientSession() as session,
+                session.get(f"http://127.0.0.1:{self._port}{path}") as answer,
+            ):
+                return answer.status, await answer.text()
+        except aiohttp.ClientError:
+            return 0, ""
+
+    async def until_ready(self) -> None:
+        """Wait until it watches."""
+
+        async def is_ready() -> bool:
+            assert self.process.returncode is None, self._log.read_text()
+            return (await self.get("/readyz"))[0] == 200
+
+        await cluster_world.wait_until(is_ready, "the operator is ready")
+
+    async def exit_code(self, timeout_seconds: float = 30) -> int:
+        """Wait for its end."""
+        async with asyncio.timeout(timeout_seconds):
+            return await self.process.wait()
+
+
+@asynccontextmanager
+async def started(kubeconfig: Path, folder: Path, **environment: str) -> AsyncIterator[Operator]:
+    """Run an operator for as long as the block lasts."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    log = folder / f"operator-{port}.log"
+    inherited = {key: os.environ[key] for key in ("PATH", "PYTHONPATH", "HOME") if key in os.environ}
+    env = {
+        **inherited,
+        "KUBECONFIG": str(kubeconfig),
+        "MODELYARD_RUNTIME_CLASSES": '{"default": {"image": "modelyard/runtime:test"}}',
+        "MODELYARD_HEALTH_PORT": str(port),
+        **environment,
+    }
+    with log.open("wb") as sink:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "modelyard_operator", env=env, stdout=sink, stderr=sink
+        )
+    try:
+        yield Operator(process, log, port)
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+class FaultProxy:
+    """An HTTP proxy in front of the API server, with faults on demand."""
+
+    def __init__(self, link: connection.Connection) -> None:
+        self._link = link
+        self.is_down = False  # every request gets 503, and running watches are cut
+        self.is_mute = False  # watches are answered and never bring anything
+
+    @asynccontextmanager
+    async def serve(self) -> AsyncIterator[str]:
+        """Serve for as long as the block lasts; give the address."""
+        app = web.Application()
+        app.router.add_route("*", "/{path:.*}", self._handle)
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+        await runner.setup()
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        try:
+            yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+        finally:
+            await runner.cleanup()
+
+    async def _handle(self, request: web.Request) -> web.StreamResponse:
+        if self._cuts():
+            return web.json_response({"kind": "Status", "code": 503, "message": "planned outage"}, status=503)
+        is_watch = request.query.get("watch") == "true"
+        passed = ("Accept", "Content-Type", "Authorization")
+        headers = {key: request.headers[key] for key in passed if key in request.headers}
+        timeout = aiohttp.ClientTimeout(total=None if is_watch else 30)
+        url, body = self._link.server + request.raw_path, await request.read() or None
+        async with self._link.session.request(
+            request.method, url, data=body, headers=headers, timeout=timeout
+        ) as upstream:
+            answer = web.StreamResponse(status=upstream.status)
+            answer.content_type = upstream.content_type
+            await answer.prepare(request)
+            async for chunk in upstream.content.iter_any():
+                if is_watch and self._cuts():
+                    break
+                if not (is_watch and self.is_mute):
+                    await answer.write(chunk)
+            return answer
+
+    def _cuts(self) -> bool:
+        return self.is_down

@@ -57,6 +57,39 @@ async def name_taken(world: World) -> None:
     await world.deployment()
 
 
+@scenario("a Deployment that is somebody else's is not reported as ours, however ready its pods are")
+async def foreign_deployment(world: World) -> None:
+    labels = naming.selector_labels("iris")
+    container = {"name": "web", "image": "web:1"}
+    foreign = {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "iris", "namespace": world.namespace},
+        "spec": {
+            "replicas": 2,
+            "selector": {"matchLabels": labels},
+            "template": {
+                "metadata": {"labels": {**labels, naming.LABEL_REVISION: "theirs"}},
+                "spec": {"containers": [container]},
+            },
+        },
+    }
+    await world.backend.create("deployments", foreign)
+    await world.roll_out({"theirs": (2, 2)})
+    before = await world.deployment()
+    await world.create()
+    await world.visit()
+    assert await world.conditions() == {
+        "Available": "False NoPodReady",
+        "Ready": "False NameTaken",
+        "Stalled": "True NameTaken",
+    }
+    assert "Deployment iris" in await world.message("Stalled")
+    assert "stable" not in await world.status()
+    assert await world.deployment() == before
+    assert await world.child(Kind.SERVICE) is None
+
+
 @scenario("a child left by an earlier resource of the same name is waited for, not fought over")
 async def predecessor(world: World) -> None:
     owner = {

@@ -154,6 +154,7 @@ def _alone(layout: config.Layout) -> Iterator[None]:
         with locks.hold(layout.lock, f"starts or removes instance {layout.name}", wait=False):
             yield
     finally:
+        locks.sweep(layout.root.parent)
         with contextlib.suppress(OSError):
             layout.root.parent.rmdir()
             # The one around it may be the user's choice: ours only by its name.

@@ -33,6 +33,13 @@ def hold(path: Path, purpose: str, wait: bool) -> Iterator[None]:
         os.close(descriptor)
 
 
+def sweep(folder: Path) -> None:
+    """Remove the lock files in `folder` that nobody holds: a killed holder leaves its file, though not its lock."""
+    for path in folder.glob("*.lock"):
+        with contextlib.suppress(errors.DevclusterError), hold(path, "", wait=False):
+            pass
+
+
 def _acquire(path: Path, purpose: str, wait: bool) -> int:
     while True:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -67,3 +67,12 @@ def test_waiting_ends_when_the_holder_is_done(tmp_path: Path, capsys: pytest.Cap
         holder.communicate("")
         assert waiter.communicate(timeout=10)[0] == "held\n"
         assert waiter.returncode == 0
+
+
+def test_a_sweep_removes_what_killed_holders_left_and_nothing_that_is_held(tmp_path: Path) -> None:
+    with _holder(tmp_path / "killed.lock") as killed, _holder(tmp_path / "held.lock") as held:
+        killed.kill()
+        killed.wait()
+        locks.sweep(tmp_path)
+        assert [path.name for path in tmp_path.iterdir()] == ["held.lock"]
+        held.communicate("")

@@ -62,7 +62,7 @@ EXIT_CODES: Mapping[Reason, int] = {
 }
 
 
-class StartFailure(Exception):
+class StartFailure(Exception):  # noqa: N818 - named for what it means
     """The process can't get to the point of serving; `message` says what is wrong, where, and what to do."""
 
     def __init__(self, reason: Reason, message: str) -> None:
@@ -79,15 +79,15 @@ class RequestError(Exception):
         self.message = message
 
 
-class InvalidInput(RequestError):
+class InvalidInput(RequestError):  # noqa: N818 - named for what it means
     """The caller's data doesn't fit the protocol or the model."""
 
 
-class ModelFailed(RequestError):
+class ModelFailed(RequestError):  # noqa: N818 - named for what it means
     """The model raised on input that fits its signature."""
 
 
-class Overloaded(RequestError):
+class Overloaded(RequestError):  # noqa: N818 - named for what it means
     """More work is waiting than this process is willing to hold."""
 
     def __init__(self, message: str, retry_after_seconds: int) -> None:
@@ -95,7 +95,7 @@ class Overloaded(RequestError):
         self.retry_after_seconds = retry_after_seconds
 
 
-class NotReady(RequestError):
+class NotReady(RequestError):  # noqa: N818 - named for what it means
     """No model is loaded and warmed."""
 
 

@@ -14,7 +14,7 @@ Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 Headers = list[tuple[bytes, bytes]]
 
 
-class Disconnected(Exception):
+class Disconnected(Exception):  # noqa: N818 - named for what it means
     """The client went away before its request was complete."""
 
 

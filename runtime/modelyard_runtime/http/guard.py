@@ -22,7 +22,7 @@ CLIENT_LEFT = (
 _OBSERVERS = frozenset({"/livez", "/readyz", "/metrics", "/v2/health/live", "/v2/health/ready"})
 
 
-class _Refused(Exception):
+class _Refused(Exception):  # noqa: N818 - named for what it means
     """The guard has answered; this unwinds the application, whatever it was doing."""
 
 

@@ -19,7 +19,7 @@ NAME = "predict"
 _ROWS = msgspec.json.Decoder(schemas.PredictRows)
 _COLUMN = msgspec.json.Decoder(schemas.PredictColumn)
 _ANY = msgspec.json.Decoder(schemas.PredictAny)
-_OUT_OF_RANGE = re.compile(r"Number out of range - at `\$\.X\[(\d+)\](?:\[(\d+)\])?`")
+_OUT_OF_RANGE = re.compile(r"(?:Number|Integer value) out of range - at `\$\.X\[(\d+)\](?:\[(\d+)\])?`")
 
 
 def decode_request(body: bytes, signature: models.Signature) -> models.Table:
@@ -75,7 +75,7 @@ def _decode_any(body: bytes, signature: models.Signature) -> models.Table:
 
 
 def _locate(problem: str, signature: models.Signature) -> str | None:
-    """Gives the decoder's "number out of range" with row and feature, or None when it is about something else."""
+    """Gives the decoder's "out of range" with row and feature, or None when it is about something else."""
     match = _OUT_OF_RANGE.fullmatch(problem)
     if match is None:
         return None

@@ -66,7 +66,7 @@ def decode(tensor: schemas.InferInput, allows_missing: bool) -> Tensor:
         raise errors.InvalidInput(
             f"{where} has {len(tensor.shape)} dimensions; 1 to {_MAX_DIMENSIONS} are taken"
         )
-    missing = allows_missing and dtype.kind in "fO"
+    missing = allows_missing and dtype.kind in ("f", "O")
     values = _decode_data(tensor, dtype, missing, where)
     array = _as_array(values, dtype, tensor.datatype, where)
     if array.ndim > 1 and list(array.shape) != tensor.shape:

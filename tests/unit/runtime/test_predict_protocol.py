@@ -70,6 +70,7 @@ REFUSED: dict[str, tuple[models.Signature, bytes, tuple[str, ...]]] = {
     "a number for documents": (builders.DOCUMENTS, b'{"X": [1]}', ("row 0", "text")),
     "a number too large": (builders.numbers(2), b'{"X": [[1, 2], [1e400, 0]]}', ("row 1, feature 0", "too large")),
     "a flat number too large": (builders.numbers(1), b'{"X": [0, 1e400]}', ("row 1, feature 0", "too large")),
+    "an integer of 5,000 digits": (builders.numbers(1), b"{\"X\": [[" + b"9" * 5000 + b"]]}", ("row 0", "too large")),
     "an integer too large": (builders.PEOPLE, b'{"X": [[' + b"9" * 400 + b', "a"]]}', ("feature 'age'", "too large")),
     "NaN": (builders.numbers(1), b'{"X": [[NaN]]}', ("JSON has no NaN",)),
     "infinity": (builders.numbers(1), b'{"X": [[-Infinity]]}', ("JSON has no Infinity",)),

@@ -22,10 +22,14 @@ RESULTS = Path("test-results")
 
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[clusters.Cluster]:
-    """A real cluster."""
-    cluster = clusters.provide(clusters.choose(os.environ), name=NAME)
+    """A real cluster; the embedded one goes with this process even when the run is killed."""
+    kind = clusters.choose(os.environ)
+    keep = bool(os.environ.get("E2E_KEEP"))
+    cluster = (
+        clusters.up(NAME, bound=not keep) if kind == clusters.DEVCLUSTER else clusters.provide(kind, NAME)
+    )
     yield cluster
-    if not os.environ.get("E2E_KEEP"):
+    if not keep:
         cluster.down()
 
 

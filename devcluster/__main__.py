@@ -50,7 +50,7 @@ def _up(chosen: argparse.Namespace) -> int:
 def _down(chosen: argparse.Namespace) -> int:
     if clusters.choose(os.environ) == clusters.KIND:
         clusters.remove(clusters.KIND, chosen.name)
-    elif not embedded.down(chosen.name):
+    elif not clusters.down(chosen.name):
         print(f"instance {chosen.name} is not up: nothing to remove")
     return 0
 

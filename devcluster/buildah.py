@@ -44,6 +44,10 @@ class Store:
         (self.folder / "tmp").mkdir(parents=True)
         self.run("rm", "--all")
 
+    def is_mounted(self) -> bool:
+        """Tell whether a build goes on, or was killed: both have layers mounted."""
+        return bool(mounts.points_below(self.folder))
+
     def close(self) -> None:
         """Unmount what builds leave mounted even when they end well."""
         mounts.unmount_below(self.folder)

@@ -136,6 +136,7 @@ def up(
     return Devcluster(name, layout.kubeconfig, network.node_address, network.host_address)
 
 
-def down(name: str = config.DEFAULT_NAME) -> None:
-    """Remove the embedded devcluster `name` with everything it left; nothing happens when there is none."""
-    embedded.down(name)
+def down(name: str = config.DEFAULT_NAME) -> bool:
+    """Remove the embedded devcluster `name` with everything it left, and tell whether there was anything."""
+    images.clean_up()
+    return embedded.down(name)

@@ -36,6 +36,8 @@ _NEEDED_BYTES = 5 * 1024**3
 # Of each target: the newest, and one for somebody who goes back and forth between two branches.
 _KEPT_ARCHIVES = 2
 _ESTIMATE = "a minute or two"
+_LOCK = "images.lock"
+_SCRATCH = ".building"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,7 +74,7 @@ def build(target: str, tag: str | None = None) -> Image:
     if target not in TARGETS:
         raise errors.DevclusterError(f"there is no image {target}; there are: {', '.join(TARGETS)}")
     folder = config.cache_root(os.environ) / "images"
-    with locks.hold(folder / "images.lock", "builds images", wait=True), _scratch_folder(folder) as scratch:
+    with locks.hold(folder / _LOCK, "builds images", wait=True), _scratch_folder(folder) as scratch:
         if target == DEMO_S3:
             return _build_from_binary(folder, scratch, "versitygw", tag)
         return _build_from_dockerfile(folder, scratch, target, tag)
@@ -91,6 +93,20 @@ def by_tag(tag: str) -> Image:
         f"{tag} is neither a file nor an image of this project (modelyard/{', modelyard/'.join(TARGETS)}); "
         "for another image, write it to a file first: docker save --output FILE IMAGE"
     )
+
+
+def clean_up() -> None:
+    """Unmount and remove what a killed build left behind; a running build, and the cache, are left alone."""
+    folder = config.cache_root(os.environ) / "images"
+    store = buildah.Store(folder / "store")
+    if not (folder / _SCRATCH).exists() and not store.is_mounted():
+        return
+    with (
+        contextlib.suppress(errors.DevclusterError),
+        locks.hold(folder / _LOCK, "cleans up images", wait=False),
+    ):
+        store.close()
+        shutil.rmtree(folder / _SCRATCH, ignore_errors=True)
 
 
 def full_reference(tag: str) -> str:
@@ -167,7 +183,7 @@ def _kept(folder: Path, target: str, image: Image) -> Image:
 @contextlib.contextmanager
 def _scratch_folder(folder: Path) -> Iterator[Path]:
     """Give an empty folder for the time of a build; what a killed one left in it is removed first."""
-    scratch = folder / ".building"
+    scratch = folder / _SCRATCH
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir(parents=True)
     try:

@@ -54,9 +54,15 @@ def below(mountinfo: str, folder: Path) -> list[str]:
     return inside[::-1]
 
 
+def points_below(folder: Path) -> list[str]:
+    """List the machine's mount points at and below `folder`, the innermost first; none where there is no /proc."""
+    mountinfo = Path("/proc/self/mountinfo")
+    return below(mountinfo.read_text(), folder.resolve()) if mountinfo.exists() else []
+
+
 def unmount_below(folder: Path) -> None:
     """Unmount everything at and below `folder`, however busy."""
-    while points := below(Path("/proc/self/mountinfo").read_text(), folder.resolve()):
+    while points := points_below(folder):
         for point in points:
             commands.run(["umount", "--lazy", point])
 

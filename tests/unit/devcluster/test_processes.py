@@ -56,7 +56,7 @@ def test_a_number_that_now_means_another_process_is_left_alone(
     layout: config.Layout, stranger: subprocess.Popen[bytes]
 ) -> None:
     started = processes.start(layout, "short", ["true"])
-    reused = dataclasses.replace(started, pid=stranger.pid)
+    reused = dataclasses.replace(started, pid=stranger.pid, start_ticks=started.start_ticks - 1)
     (layout.processes / "short.json").write_text(json.dumps(dataclasses.asdict(reused)))
     assert processes.members(layout) <= {started.pid}
     processes.end_all(layout)

@@ -153,8 +153,9 @@ def _wheel_folder() -> Path:
 
 
 def _go_in(folder: Path) -> Path | None:
-    candidates = [path for path in folder.glob("**/bin/go") if path.is_file() and os.access(path, os.X_OK)]
-    return candidates[0] if candidates else None
+    # Not bin/go, which is a Python script around it.
+    found = folder / "go" / "bin" / "go"
+    return found if os.access(found, os.X_OK) else None
 
 
 def _fetch_go() -> Path:

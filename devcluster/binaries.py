@@ -73,8 +73,8 @@ MODULES = (
         "kubernetes",
         "k8s.io/kubernetes",
         (Binary("kubernetes", ".", names=_COMPONENTS),),
-        cold_seconds=450,
-        cold_bytes=5 * _GIBIBYTE,
+        cold_seconds=470,
+        cold_bytes=6 * _GIBIBYTE,
     ),
     Module(
         "etcd",
@@ -101,7 +101,7 @@ MODULES = (
         "coredns",
         "github.com/coredns/coredns",
         (Binary("coredns", "."),),
-        cold_seconds=45,
+        cold_seconds=60,
         cold_bytes=_GIBIBYTE,
     ),
     Module(

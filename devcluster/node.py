@@ -13,6 +13,25 @@ CONTAINERD_SOCKET = "/run/containerd/containerd.sock"
 # Known to containerd by this name only: nothing is ever pulled.
 PAUSE_IMAGE = "modelyard.dev/pause:dev"
 
+# What a node without registries, NRI plugins and image encryption has no use for.
+_DISABLED_PLUGINS = [
+    "io.containerd.nri.v1.nri",
+    "io.containerd.internal.v1.opt",
+    "io.containerd.internal.v1.tracing",
+    "io.containerd.snapshotter.v1.blockfile",
+    "io.containerd.snapshotter.v1.btrfs",
+    "io.containerd.snapshotter.v1.devmapper",
+    "io.containerd.snapshotter.v1.erofs",
+    "io.containerd.snapshotter.v1.zfs",
+]
+# Images are loaded by hand and could not be pulled again; a developer's full disk is no reason to evict.
+_KEEP_EVERYTHING = {
+    "imageGCHighThresholdPercent": 100,
+    "imageGCLowThresholdPercent": 99,
+    "evictionHard": {"memory.available": "50Mi", "nodefs.available": "1%", "imagefs.available": "1%"},
+    "evictionPressureTransitionPeriod": "5s",
+}
+
 
 def containerd_configuration(instance: config.Instance) -> str:
     """Give containerd's configuration file."""
@@ -22,17 +41,7 @@ def containerd_configuration(instance: config.Instance) -> str:
             "version": 3,
             "root": str(layout.root / "containerd"),
             "state": "/run/containerd",
-            # What a node without registries, NRI plugins and image encryption has no use for.
-            "disabled_plugins": [
-                "io.containerd.nri.v1.nri",
-                "io.containerd.internal.v1.opt",
-                "io.containerd.internal.v1.tracing",
-                "io.containerd.snapshotter.v1.blockfile",
-                "io.containerd.snapshotter.v1.btrfs",
-                "io.containerd.snapshotter.v1.devmapper",
-                "io.containerd.snapshotter.v1.erofs",
-                "io.containerd.snapshotter.v1.zfs",
-            ],
+            "disabled_plugins": _DISABLED_PLUGINS,
         },
         "grpc": {"address": CONTAINERD_SOCKET},
         "plugins.'io.containerd.cri.v1.images'.pinned_images": {"sandbox": PAUSE_IMAGE},
@@ -114,11 +123,7 @@ def kubelet_configuration(instance: config.Instance, unified_cgroups: bool) -> d
         "enforceNodeAllocatable": [],
         "failSwapOn": False,
         **({} if unified_cgroups else {"failCgroupV1": False}),
-        # Images are loaded by hand and could not be pulled again; a developer's full disk is no reason to evict.
-        "imageGCHighThresholdPercent": 100,
-        "imageGCLowThresholdPercent": 99,
-        "evictionHard": {"memory.available": "50Mi", "nodefs.available": "1%", "imagefs.available": "1%"},
-        "evictionPressureTransitionPeriod": "5s",
+        **_KEEP_EVERYTHING,
         "localStorageCapacityIsolation": True,
         "oomScoreAdj": 0,
         "shutdownGracePeriod": "0s",

@@ -5,6 +5,7 @@ construction: it is built in a folder of another name, which is renamed when eve
 through the machine's own Go configuration; what go.sum does not name is not built.
 """
 
+import functools
 import os
 import platform
 import re
@@ -38,19 +39,14 @@ def resolve(names: Iterable[str]) -> dict[str, Path]:
             f"there is no binary {', '.join(unknown)}; there are: {', '.join(binaries.known_names())}"
         )
     go = _installed_go() or _cached_go()
-    paths: dict[str, Path] = {}
-    for module in binaries.modules_of(wanted):
-        version = module_version(module)
-        folder = _folder(module, version, go) if go else None
-        for name in [name for name in wanted if binaries.module_of(name) is module]:
-            if folder is None or not folder.is_dir():
-                installed = _installed(name, version, os.environ)
-                if installed is not None:
-                    paths[name] = installed
-                    continue
-                go = go or _fetch_go()
-                folder = _build(module, version, go)
-            paths[name] = folder / name
+    paths = {name: path for name in wanted if (path := _present(name, go)) is not None}
+    missing = binaries.modules_of(name for name in wanted if name not in paths)
+    if missing:
+        go = go or _fetch_go()
+        _check_space(missing, go)
+    for module in missing:
+        folder = _build(module, module_version(module), go or _fetch_go())
+        paths |= {name: folder / name for name in wanted if binaries.module_of(name) is module}
     return paths
 
 
@@ -63,6 +59,26 @@ def architecture() -> str:
     """Give the machine's architecture as Go and images call it."""
     machine = platform.machine()
     return {"x86_64": "amd64", "aarch64": "arm64"}.get(machine, machine)
+
+
+def _present(name: str, go: Path | None) -> Path | None:
+    """Give binary `name` from the cache, else the machine's own of exactly the right version, else None."""
+    module = binaries.module_of(name)
+    version = module_version(module)
+    folder = _folder(module, version, go) if go else None
+    return folder / name if folder and folder.is_dir() else _installed(name, version, os.environ)
+
+
+def _check_space(missing: list[binaries.Module], go: Path) -> None:
+    """Refuse before the first of several builds what would fail in the last, and tell how long they take together."""
+    needed = sum(module.cold_bytes for module in missing)
+    purpose = f"building {', '.join(module.folder for module in missing)}"
+    preflight.require_space(_cache(), needed, purpose)
+    build_cache = commands.run([go, "env", "GOCACHE"], timeout_seconds=30).strip()
+    preflight.require_space(Path(build_cache), needed, purpose)
+    if len(missing) > 1:
+        seconds = sum(module.cold_seconds for module in missing)
+        progress.line("doing", f"{len(missing)} programs to build, once: {_estimate(seconds)}")
 
 
 def _folder(module: binaries.Module, version: str, go: Path) -> Path:
@@ -81,7 +97,6 @@ def _build(module: binaries.Module, version: str, go: Path) -> Path:
             return folder
         if any(binary.cgo for binary in module.binaries):
             packages.require("compiler")
-        preflight.require_space(_cache(), module.cold_bytes, f"building {label}")
         _remove_unfinished(folder.parent, module.folder)
         building = folder.parent / f".building-{module.folder}-{os.getpid()}"
         building.mkdir(parents=True)
@@ -142,6 +157,7 @@ def _is_new_enough(go: Path) -> bool:
     return binaries.go_version_number(_go_version(go)) >= binaries.MINIMUM_GO
 
 
+@functools.cache
 def _go_version(go: Path) -> str:
     return commands.run(
         [go, "version"], environ={**os.environ, "GOTOOLCHAIN": "local"}, timeout_seconds=30

@@ -36,7 +36,11 @@ def _use_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> Non
 
 
 # Finds the argument after -o and writes there.
-BUILDS = GO + 'while [ "$1" != -o ]; do shift; done\necho built >> "$2"\n'
+BUILDS = (
+    GO
+    + 'if [ "$1" = env ]; then echo /tmp; exit; fi\n'
+    + 'while [ "$1" != -o ]; do shift; done\necho built >> "$2"\n'
+)
 
 
 def test_a_missing_binary_is_built_once_and_found_by_all_its_names(
@@ -55,7 +59,11 @@ def test_a_missing_binary_is_built_once_and_found_by_all_its_names(
 def test_a_failed_build_says_why_and_leaves_nothing(
     cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _use_go(tmp_path, monkeypatch, GO + "echo 'cannot find module' >&2\nexit 1\n")
+    _use_go(
+        tmp_path,
+        monkeypatch,
+        GO + "if [ \"$1\" = env ]; then echo /tmp; exit; fi\necho 'cannot find module' >&2\nexit 1\n",
+    )
     with pytest.raises(errors.DevclusterError, match="cannot find module"):
         toolchain.binary("etcd")
     assert list((cache / "bin").iterdir()) == []

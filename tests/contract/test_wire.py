@@ -109,7 +109,10 @@ def test_both_sides_have_the_same_closed_list_of_reasons() -> None:
 @pytest.mark.parametrize("reason", list(errors.Reason), ids=lambda reason: str(reason.value))
 def test_what_the_runtime_says_last_is_what_the_status_says(reason: errors.Reason) -> None:
     failure = errors.StartFailure(reason, "the model is missing; upload it")
-    ended = {"exitCode": reason.exit_code, "message": errors.termination_message(failure, lifecycle.Stage.LOADING)}
+    ended = {
+        "exitCode": reason.exit_code,
+        "message": errors.termination_message(failure, lifecycle.Stage.LOADING),
+    }
     broken = {
         "metadata": {"name": "iris-1", "labels": {naming.LABEL_REVISION: "iris-r"}},
         "spec": {"containers": []},

@@ -61,14 +61,21 @@ def release(layout: config.Layout, place: Path = PLACE) -> None:
         loan = dataclasses.replace(loan, users=tuple(user for user in loan.users if user != str(layout.root)))
         if loan.users:
             _write(place, loan)
-            return
-        for name, value in loan.parameters.items():
-            (_PARAMETERS / name).write_text(value)
-        for folder in loan.made:
-            # Somebody else may have put things there meanwhile: then it is theirs.
-            with contextlib.suppress(OSError):
-                Path(folder).rmdir()
-        (place / "host.json").unlink(missing_ok=True)
+        else:
+            _give_back(loan)
+            (place / "host.json").unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        # Made for the record alone when the instances are elsewhere.
+        place.rmdir()
+
+
+def _give_back(loan: Loan) -> None:
+    for name, value in loan.parameters.items():
+        (_PARAMETERS / name).write_text(value)
+    for folder in loan.made:
+        # Somebody else may have put things there meanwhile: then it is theirs.
+        with contextlib.suppress(OSError):
+            Path(folder).rmdir()
 
 
 def _absent() -> list[str]:

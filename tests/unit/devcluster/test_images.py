@@ -103,7 +103,7 @@ def test_the_full_name_of_an_image(tag: str, full: str) -> None:
 
 def test_an_unknown_image_is_refused_with_the_known_ones() -> None:
     with pytest.raises(errors.DevclusterError, match="there are: operator, runtime, demo-s3"):
-        images.build("opreator")
+        images.build("webhook")
     with pytest.raises(errors.DevclusterError, match="neither a file nor an image of this project"):
         images.by_tag("busybox:1")
 

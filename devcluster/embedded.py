@@ -77,6 +77,7 @@ def up(name: str, options: config.Options, bound: bool = False) -> tuple[config.
         found = status(name)
         if not found.problem and found.record is not None and found.record.configuration == configuration:
             progress.line("done", f"instance {name} is already up")
+            _take_over(layout, found.record, bound)
             return layout, found.record.network
         if removal.has_leftovers(layout):
             reason = found.problem or "it has another configuration"
@@ -126,7 +127,7 @@ def status(name: str) -> Status:
 
 def names() -> list[str]:
     """List the instances on this machine, running or left over."""
-    return records.neighbours(config.Layout("", config.state_root(os.environ, os.geteuid() == 0) / " "))
+    return records.instances(config.state_root(os.environ, os.geteuid() == 0))
 
 
 def _check(layout: config.Layout, options: config.Options) -> None:
@@ -162,6 +163,13 @@ def _alone(layout: config.Layout) -> Iterator[None]:
                 layout.root.parent.parent.rmdir()
 
 
+def _take_over(layout: config.Layout, record: records.Record, bound: bool) -> None:
+    """Bind a running instance to this process, or to none; one that stays until it is taken down does stay."""
+    if record.owner is not None:
+        owner = processes.this_process() if bound else None
+        records.write(layout, dataclasses.replace(record, owner=owner))
+
+
 def _remove_orphans(layout: config.Layout) -> None:
     """Remove the other instances that were bound to a process which is gone, as of a killed test run."""
     for name in records.neighbours(layout):
@@ -170,7 +178,12 @@ def _remove_orphans(layout: config.Layout) -> None:
         if record is None or record.owner is None or processes.is_alive(record.owner):
             continue
         done = f"instance {name} removed: the run that started it is gone"
-        with _alone(orphan), progress.step(f"removing instance {name}", done):
+        # Whoever holds its lock is removing it, or has just made it anew.
+        with (
+            contextlib.suppress(errors.BusyError),
+            _alone(orphan),
+            progress.step(f"removing instance {name}", done),
+        ):
             removal.remove(orphan)
 
 

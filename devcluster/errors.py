@@ -13,6 +13,10 @@ class DevclusterError(Exception):
     """Something cannot work; the message says what, where and the command that fixes it."""
 
 
+class BusyError(DevclusterError):
+    """Another run does the same at this moment; it can be waited for."""
+
+
 def with_log_tail(message: str, log: Path, lines: int = 15) -> DevclusterError:
     """Give the error with the last `lines` of a component's log below the message."""
     try:

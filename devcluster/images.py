@@ -102,7 +102,7 @@ def clean_up() -> None:
     if not (folder / _SCRATCH).exists() and not store.is_mounted():
         return
     with (
-        contextlib.suppress(errors.DevclusterError),
+        contextlib.suppress(errors.BusyError),
         locks.hold(folder / _LOCK, "cleans up images", wait=False),
     ):
         store.close()

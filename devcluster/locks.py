@@ -23,7 +23,7 @@ def hold(path: Path, purpose: str, wait: bool) -> Iterator[None]:
         wait: wait for the holder, or refuse.
 
     Raises:
-        DevclusterError: it is held and `wait` is false.
+        BusyError: it is held and `wait` is false.
     """
     descriptor = _acquire(path, purpose, wait)
     try:
@@ -36,7 +36,7 @@ def hold(path: Path, purpose: str, wait: bool) -> Iterator[None]:
 def sweep(folder: Path) -> None:
     """Remove the lock files in `folder` that nobody holds: a killed holder leaves its file, though not its lock."""
     for path in folder.glob("*.lock"):
-        with contextlib.suppress(errors.DevclusterError), hold(path, "", wait=False):
+        with contextlib.suppress(errors.BusyError), hold(path, "", wait=False):
             pass
 
 
@@ -53,7 +53,7 @@ def _acquire(path: Path, purpose: str, wait: bool) -> int:
             holder = os.read(descriptor, 20).decode(errors="replace").strip() or "?"
             if not wait:
                 os.close(descriptor)
-                raise errors.DevclusterError(
+                raise errors.BusyError(
                     f"another run (process {holder}) {purpose} at this moment; wait for it or end it, then try again"
                 ) from None
             progress.line("doing", f"waiting for another run (process {holder}), which {purpose}")

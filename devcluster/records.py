@@ -73,11 +73,12 @@ def write(layout: config.Layout, record: Record) -> None:
 
 def neighbours(layout: config.Layout) -> list[str]:
     """List the names of the other instances, running or left over."""
-    if not layout.root.parent.is_dir():
-        return []
-    return sorted(
-        path.name for path in layout.root.parent.iterdir() if path.is_dir() and path.name != layout.name
-    )
+    return [name for name in instances(layout.root.parent) if name != layout.name]
+
+
+def instances(folder: Path) -> list[str]:
+    """List the names of all instances below `folder`, running or left over."""
+    return sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
 
 
 def configuration(options: config.Options, binaries: Mapping[str, Path], source: Path) -> str:

@@ -4,6 +4,7 @@ Called by `embedded.up`, which has chosen the slot, written the record, and remo
 """
 
 import json
+from pathlib import Path
 from typing import Any
 
 from devcluster import (
@@ -97,5 +98,5 @@ def _followers(instance: config.Instance) -> list[tuple[str, list[str]]]:
     return [controllers, ("kube-scheduler", controlplane.scheduler(instance))]
 
 
-def _write_json(path: Any, content: dict[str, Any]) -> None:
+def _write_json(path: Path, content: dict[str, Any]) -> None:
     path.write_text(json.dumps(content, indent=2))

@@ -149,3 +149,22 @@ def test_the_instance_of_a_killed_test_run_is_removed_by_any_other(
     assert Path(devcluster.state / "devcluster" / "orphan").exists()
     assert "the run that started it is gone" in devcluster.run("down", "--name", "other")
     assert _left(devcluster, before) == {}
+
+
+def test_a_test_run_takes_over_the_instance_of_a_killed_one(
+    devcluster: conftest.Commands, before: machine.Look
+) -> None:
+    bring_up = (
+        "import os; from devcluster import clusters; clusters.up('one', control_plane_only=True, bound=True)"
+    )
+    subprocess.run(
+        [sys.executable, "-c", f"{bring_up}; os.kill(os.getpid(), 9)"], env=devcluster.environ, check=False
+    )
+    look = f"{bring_up}; print(clusters.down('other'), clusters.embedded.status('one').problem == '')"
+    said = subprocess.run(
+        [sys.executable, "-c", look], env=devcluster.environ, check=True, capture_output=True, text=True
+    ).stdout
+    assert "already up" in said
+    assert said.endswith("False True\n")  # it is nobody's orphan any more
+    devcluster.run("down", "--name", "one")
+    assert _left(devcluster, before) == {}

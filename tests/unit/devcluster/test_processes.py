@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from devcluster import config, errors, processes
+from tests.support import waiting
 
 
 @pytest.fixture
@@ -33,8 +34,12 @@ def test_a_started_process_is_recorded_logs_and_lives_in_a_session_of_its_own(la
     assert processes.recorded(layout) == [started]
     assert processes.is_alive(started)
     assert os.getsid(started.pid) == started.pid
+    waiting.eventually(
+        lambda: (layout.logs / "talker.log").read_text() == "out\nerr\n",
+        "both lines in the log",
+        every_seconds=0.01,
+    )
     assert processes.end_all(layout) == 1
-    assert (layout.logs / "talker.log").read_text() == "out\nerr\n"
     assert not processes.is_alive(started)
 
 
@@ -56,7 +61,7 @@ def test_a_number_that_now_means_another_process_is_left_alone(
     layout: config.Layout, stranger: subprocess.Popen[bytes]
 ) -> None:
     started = processes.start(layout, "short", ["true"])
-    reused = dataclasses.replace(started, pid=stranger.pid, start_ticks=started.start_ticks - 1)
+    reused = dataclasses.replace(started, pid=stranger.pid, start_ticks=1)
     (layout.processes / "short.json").write_text(json.dumps(dataclasses.asdict(reused)))
     assert processes.members(layout) <= {started.pid}
     processes.end_all(layout)

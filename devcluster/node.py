@@ -48,6 +48,8 @@ def containerd_configuration(instance: config.Instance) -> str:
         "plugins.'io.containerd.cri.v1.runtime'": {
             # A root inside a sandbox may not lower it, and pods would not start.
             "restrict_oom_score_adj": True,
+            # A profile loaded into the machine's kernel would stay there.
+            "disable_apparmor": True,
             # In our folder, where removal finds them, and not among the machine's own namespaces.
             "netns_mounts_under_state_dir": True,
         },

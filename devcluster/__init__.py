@@ -6,13 +6,16 @@ From Python (tests, demo):
 
     clusters.choose(os.environ)                  -> "devcluster" | "kind" | "current"
     clusters.provide(kind, name="modelyard")     -> Cluster: a running cluster of that kind
-    clusters.up(name, control_plane_only=False)  -> Cluster: the embedded devcluster
+    clusters.remove(kind, name="modelyard")      removes what `provide` gave
+    clusters.up(name, control_plane_only=False, controllers=False, bound=False)
+                                                 -> Cluster: the embedded devcluster; tests say bound=True, so that
+                                                 what a killed run leaves is removed by the next `up` or `down`
     clusters.down(name)                          removes it, leaving nothing
     cluster.name, cluster.kubeconfig             what it is called; the administrator's kubeconfig
     cluster.load_image(image)                    -> the reference that pods must name
     cluster.down()                               removes the cluster (never the user's own current one)
     toolchain.binary("kubectl")                  -> Path; builds what is missing
-    images.build("operator")                     -> Image(reference, archive, bytes, key)
+    images.build("operator")                     -> Image(reference, archive, key, bytes)
 
 From a shell: `python -m devcluster --help`. Every failure is an `errors.DevclusterError` whose text is for people.
 

@@ -15,16 +15,21 @@ from typing import Any
 from modelyard_runtime import errors
 
 INLINE_SECONDS = 0.001  # estimated cost up to which a prediction runs on the event loop
-LEAVE_INLINE_SECONDS = 0.002  # measured cost above which the estimate is believed at once
+LEAVE_INLINE_SECONDS = 0.002  # a prediction on the event loop that took longer is one too many
+STRIKES = 2  # that many of them in a row are the model's doing; one may be the machine's
 _WEIGHT = 0.2  # of the newest measurement in the running estimate
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Cost:
-    """What a prediction costs: `fixed_seconds` per call and `row_seconds` per row."""
+    """What a prediction costs: `fixed_seconds` per call and `row_seconds` per row.
+
+    `strikes` counts the last predictions on the event loop that held it up.
+    """
 
     fixed_seconds: float
     row_seconds: float
+    strikes: int = 0
 
     def estimate(self, rows: int) -> float:
         """Gives the seconds a prediction of `rows` rows will probably take."""
@@ -48,12 +53,16 @@ def measured(rows_few: int, seconds_few: float, rows_many: int, seconds_many: fl
 def updated(cost: Cost, rows: int, seconds: float) -> Cost:
     """Gives the cost after one more measurement.
 
-    Slower than expected on the loop counts in full at once, since it has delayed everybody; faster counts slowly.
+    Measurements count slowly, since the machine has moods; but a model that repeatedly held up the event loop is
+    believed at once.
     """
     expected = max(cost.estimate(rows), 1e-9)
     ratio = seconds / expected
-    is_late_discovery = seconds > LEAVE_INLINE_SECONDS and expected <= INLINE_SECONDS
-    factor = ratio if is_late_discovery else 1.0 + _WEIGHT * (min(max(ratio, 0.1), 10.0) - 1.0)
+    held_up_the_loop = seconds > LEAVE_INLINE_SECONDS and cost.is_inline(rows)
+    strikes = cost.strikes + 1 if held_up_the_loop else 0
+    if held_up_the_loop and strikes < STRIKES:
+        return dataclasses.replace(cost, strikes=strikes)
+    factor = ratio if held_up_the_loop else 1.0 + _WEIGHT * (min(max(ratio, 0.1), 10.0) - 1.0)
     return Cost(cost.fixed_seconds * factor, cost.row_seconds * factor)
 
 

@@ -22,16 +22,15 @@ def create_app(
     """Gives the guarded application."""
     # No documentation pages: FastAPI's load their scripts from a content delivery network.
     app = fastapi.FastAPI(title="Modelyard", version=version, docs_url=None, redoc_url=None)
+    infer = inference.InferRoute(served)
+    # First, since routes are tried in order.
+    app.router.routes[:0] = [
+        starlette.routing.Route("/predict", inference.PredictRoute(served), methods=["POST"]),
+        starlette.routing.Route("/v2/models/{model}/infer", infer, methods=["POST"]),
+        starlette.routing.Route("/v2/models/{model}/versions/{version}/infer", infer, methods=["POST"]),
+    ]
     app.include_router(health.build_router(served, counters))
     app.include_router(metadata.build_router(served, version))
-    infer = inference.InferRoute(served)
-    app.router.routes.extend(
-        [
-            starlette.routing.Route("/predict", inference.PredictRoute(served), methods=["POST"]),
-            starlette.routing.Route("/v2/models/{model}/infer", infer, methods=["POST"]),
-            starlette.routing.Route("/v2/models/{model}/versions/{version}/infer", infer, methods=["POST"]),
-        ]
-    )
     app.add_exception_handler(starlette.exceptions.HTTPException, _answer_http_error)
     app.add_exception_handler(Exception, _answer_unexpected)
 

@@ -29,9 +29,17 @@ def test_an_unknown_model_is_slow_until_it_has_shown_otherwise() -> None:
     assert cost.is_inline(1)
 
 
-def test_a_prediction_that_held_up_the_loop_leaves_it_at_once() -> None:
+def test_a_model_that_holds_up_the_loop_twice_leaves_it() -> None:
     cost = scheduling.updated(Cost(0.000_2, 0.0), 1, 0.003)
-    assert not cost.is_inline(1)
+    assert cost.is_inline(1)
+    assert not scheduling.updated(cost, 1, 0.003).is_inline(1)
+
+
+def test_a_hiccup_of_the_machine_is_forgiven() -> None:
+    cost = scheduling.updated(Cost(0.000_2, 0.0), 1, 0.5)
+    cost = scheduling.updated(cost, 1, 0.000_2)
+    cost = scheduling.updated(cost, 1, 0.5)
+    assert cost.is_inline(1)
 
 
 def test_one_slow_measurement_in_the_thread_does_not_count_in_full() -> None:

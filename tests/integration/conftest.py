@@ -18,7 +18,7 @@ _namespaces = itertools.count(1)
 @pytest.fixture(scope="session")
 def kubeconfig() -> Iterator[Path]:
     """The administrator's kubeconfig of an API server that has the CRD."""
-    control_plane = clusters.up(f"it-{os.getpid()}", control_plane_only=True)
+    control_plane = clusters.up(f"it-{os.getpid()}", control_plane_only=True, bound=True)
     try:
         asyncio.run(_install(control_plane.kubeconfig))
         yield control_plane.kubeconfig

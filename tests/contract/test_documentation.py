@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 from modelyard_operator import conditions
+from modelyard_operator import metrics as operator_metrics
 from modelyard_runtime import errors, settings
+from modelyard_runtime import metrics as runtime_metrics
 
 PAGES = [Path("README.md"), Path("CONTRIBUTING.md"), *sorted(Path("docs").rglob("*.md"))]
 
@@ -38,6 +40,31 @@ def test_every_runtime_reason_is_documented_with_its_exit_code() -> None:
 def test_every_key_of_the_credentials_secret_is_documented() -> None:
     text = Path("docs/reference/runtime-settings.md").read_text()
     assert [key for key in settings.CREDENTIAL_KEYS if key not in text] == []
+
+
+def test_every_setting_of_the_operator_is_documented() -> None:
+    text = Path("docs/reference/operator.md").read_text()
+    source = Path("operator/modelyard_operator/config.py").read_text()
+    variables = set(re.findall(r'"(MODELYARD_[A-Z_]+)"', source))
+    assert len(variables) > 5
+    assert [name for name in sorted(variables) if f"`{name}`" not in text] == []
+
+
+def test_every_metric_is_documented() -> None:
+    pages = {
+        "operator.md": operator_metrics.Metrics().registry,
+        "http-api.md": runtime_metrics.Metrics().registry,
+    }
+    for page, registry in pages.items():
+        text = (Path("docs/reference") / page).read_text()
+        # A counter is exposed with a suffix that its family's name does not have.
+        names = {
+            family.name + ("_total" if family.type == "counter" else "")
+            for family in registry.collect()
+            if not family.name.startswith("process_")
+        }
+        assert names
+        assert [name for name in sorted(names) if f"`{name}`" not in text] == []
 
 
 def test_every_make_target_the_documentation_names_exists() -> None:

@@ -65,25 +65,15 @@ def test_a_flat_list_is_one_feature_per_row_for_a_model_with_one_feature(
 def test_the_status_url_answers_inside_the_cluster(
     kubectl: kubectl_module.Kubectl, namespace: str, served: dict[str, train.TrainedModel]
 ) -> None:
-    """Cluster DNS, cluster IP and kube-proxy, from a pod that is not ours: the URL a client would be given."""
+    """Cluster DNS, cluster IP and kube-proxy, from the pod of another model: the URL a client would be given."""
     url = modeldeployments.status(kubectl, namespace, served["line"].name)["url"]
-    pod = modeldeployments.pods(kubectl, namespace, "forest")[0]["metadata"]["name"]
     program = (
         "import json, urllib.request as u; "
         f"r = u.Request({url + '/predict'!r}, json.dumps({{'X': [4]}}).encode(), "
         "{'Content-Type': 'application/json'}); "
         "print(u.urlopen(r, timeout=10).read().decode())"
     )
-    said = kubectl.run(
-        "exec",
-        pod,
-        f"--namespace={namespace}",
-        "--container=serve",
-        "--",
-        "/opt/modelyard/bin/python",
-        "-c",
-        program,
-    )
+    said = modeldeployments.run_in_pod(kubectl, namespace, "forest", program)
     assert json.loads(said)["y_pred"] == pytest.approx([9.0])
 
 
@@ -141,17 +131,7 @@ def test_pods_hold_no_credentials_and_no_token_while_serving(
         "print('sealed')"
     )
     for name in served:
-        pod = modeldeployments.pods(kubectl, namespace, name)[0]["metadata"]["name"]
-        said = kubectl.run(
-            "exec",
-            pod,
-            f"--namespace={namespace}",
-            "--container=serve",
-            "--",
-            "/opt/modelyard/bin/python",
-            "-c",
-            program,
-        )
+        said = modeldeployments.run_in_pod(kubectl, namespace, name, program)
         assert said.strip() == "sealed"
 
 

@@ -47,3 +47,10 @@ def pods(kubectl: kubectl_module.Kubectl, namespace: str, name: str) -> list[dic
         "items"
     ]
     return [pod for pod in found if "deletionTimestamp" not in pod["metadata"]]
+
+
+def run_in_pod(kubectl: kubectl_module.Kubectl, namespace: str, name: str, program: str) -> str:
+    """Run a Python program in the serving container of the model's first pod and give what it printed."""
+    pod = pods(kubectl, namespace, name)[0]["metadata"]["name"]
+    command = ("/opt/modelyard/bin/python", "-c", program)
+    return kubectl.run("exec", pod, f"--namespace={namespace}", "--container=serve", "--", *command)

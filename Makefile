@@ -11,10 +11,10 @@ export PYTHONPATH := operator:runtime:.
 
 .DEFAULT_GOAL := help
 .PHONY: help venv lint format typecheck test test-unit test-contract test-integration test-e2e \
-        demo demo-down generate lock verify images cluster-up cluster-down cluster-status clean
+        demo demo-down generate update-golden lock verify images cluster-up cluster-down cluster-status clean
 
 help:  ## Show this list
-	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1m%-18s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 venv: $(STAMP)  ## Make the development environment in .venv from the lock
 
@@ -58,6 +58,9 @@ demo-down: venv  ## Remove everything the demo made
 
 generate: venv  ## Write the CRD, the chart's copy of it and the API reference from their sources
 	$(BIN)/python -m modelyard_operator.crd --write crds charts/modelyard docs/reference
+
+update-golden: venv  ## Write the golden manifests of the operator's tests anew; read the diff
+	$(BIN)/python -m tests.support.cluster_golden
 
 lock: venv  ## Resolve the dependencies anew (hashes, no addresses)
 	UV="$(UV)" sh scripts/lock.sh

@@ -6,8 +6,11 @@ The only place that reads the environment, writes the termination message and en
 import argparse
 import logging
 import os
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
+from types import FrameType
 from typing import NoReturn
 
 from modelyard_runtime import cpu, errors, lifecycle, logs, settings
@@ -24,13 +27,30 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
     )
     parser.add_argument("command", choices=("fetch", "serve"))
     command = parser.parse_args(argv).command
+    # The first process of a container gets no signal that it has no handler for. The server sets its own later.
+    signal.signal(signal.SIGTERM, _leave)
     process = settings.process_settings(os.environ)
     logs.configure(process.log_level)
-    code = _run_fetch(process) if command == "fetch" else _run_serve(process)
+    code = _interruptible(_run_fetch, process) if command == "fetch" else _run_serve(process)
     logging.shutdown()
     sys.stderr.flush()
     # Not sys.exit: a model that computes or loads in native code would hold up, or crash, the interpreter's farewell.
     os._exit(code)
+
+
+def _leave(signal_number: int, frame: FrameType | None) -> NoReturn:
+    """Ends the process as the signal would have."""
+    del frame
+    os._exit(128 + signal_number)
+
+
+def _interruptible(run: Callable[[settings.ProcessSettings], int], process: settings.ProcessSettings) -> int:
+    """Runs a command in a thread and gives its exit code: a transfer in native code would keep signals waiting."""
+    codes: list[int] = []
+    thread = threading.Thread(target=lambda: codes.append(run(process)), name="fetch", daemon=True)
+    thread.start()
+    thread.join()
+    return codes[0]
 
 
 def _run_fetch(process: settings.ProcessSettings) -> int:

@@ -21,6 +21,7 @@ from modelyard_runtime.http import app, connection, guard
 _log = logging.getLogger(__name__)
 # Longer than the idle time of common load balancers (60 s), which must be the first to close.
 _KEEP_ALIVE_SECONDS = 75
+_BACKLOG = 2048
 # After the drain: what is still being written may finish; a client that hangs is cut off.
 _LAST_WRITE_SECONDS = 2
 
@@ -123,8 +124,6 @@ def serve(options: settings.ServeSettings) -> Server:
     guarded = app.create_app(served, counters, options.max_body_bytes, version())
     config = uvicorn.Config(
         guarded,
-        host="",
-        port=options.port,
         loop="uvloop",
         http=connection.BoundedConnection,
         ws="none",
@@ -139,8 +138,20 @@ def serve(options: settings.ServeSettings) -> Server:
     _log.info(
         "loading", extra={"fields": {"model": options.model_name, "port": options.port, "pid": os.getpid()}}
     )
-    server.run()
+    server.run([_listen(options.port)])
     return server
+
+
+def _listen(port: int) -> socket.socket:
+    """Gives the listening socket, for IPv4 and where there is IPv6 for both; raises `StartFailure`."""
+    dual = socket.has_dualstack_ipv6()
+    family = socket.AF_INET6 if dual else socket.AF_INET
+    try:
+        return socket.create_server(("", port), family=family, dualstack_ipv6=dual, backlog=_BACKLOG)
+    except OSError as error:
+        raise errors.StartFailure(
+            errors.Reason.SETTINGS_INVALID, f"MODELYARD_PORT: can't listen on port {port}: {error.strerror}"
+        ) from error
 
 
 def version() -> str:

@@ -34,14 +34,31 @@ def read(estimator: Any, tags: Any) -> models.Signature:
 
 
 def first_step(estimator: Any) -> Any:
-    """Gives the part of the estimator that sees the input first: the first step of a pipeline, else itself."""
+    """Gives the part of an estimator that sees the input first, through pipelines, unions and searches; else itself."""
     seen = estimator
-    while hasattr(seen, "steps") and seen.steps:
-        candidates = [step for _, step in seen.steps if step is not None and not isinstance(step, str)]
-        if not candidates:
-            break
-        seen = candidates[0]
+    while (inner := _inner(seen)) is not None:
+        seen = inner
     return seen
+
+
+def _inner(estimator: Any) -> Any:
+    """Gives what an estimator hands its input to unchanged, or None when it looks at the input itself."""
+    for fitted in ("best_estimator_", "regressor_"):  # searches; TransformedTargetRegressor
+        if hasattr(estimator, fitted):
+            return getattr(estimator, fitted)
+    for parts in ("steps", "transformer_list"):  # Pipeline; FeatureUnion
+        for _, part in getattr(estimator, parts, None) or ():
+            if part is not None and not isinstance(part, str):
+                return part
+    # Voting, stacking, calibration …: their template is not fitted, but a pipeline tells whether it takes text.
+    templates = [getattr(estimator, "estimator", None), *(part for _, part in _named_parts(estimator))]
+    return next((template for template in templates if hasattr(template, "steps")), None)
+
+
+def _named_parts(estimator: Any) -> list[tuple[str, Any]]:
+    """Gives the (name, estimator) pairs of an ensemble; forests have plain lists under the same name with `_`."""
+    parts = getattr(estimator, "estimators", None)
+    return list(parts) if isinstance(parts, list) else []
 
 
 def _default_kind(step: Any) -> models.Kind:
@@ -96,10 +113,9 @@ def _category_kind(values: np.ndarray[Any, Any]) -> models.Kind:
 
 def _takes_text(step: Any) -> bool:
     tags = getattr(step, "__sklearn_tags__", None)
-    if tags is None or not getattr(step, "validate", True):
-        return (
-            True  # Foreign, or a FunctionTransformer ("passthrough"): it says nothing about what it is given.
-        )
+    # Foreign; a FunctionTransformer ("passthrough"); a ColumnTransformer's unfitted template: they don't say.
+    if tags is None or not getattr(step, "validate", True) or hasattr(step, "transformers"):
+        return True
     input_tags = tags().input_tags
     return bool(input_tags.string or input_tags.categorical)
 

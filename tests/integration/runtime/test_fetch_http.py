@@ -2,6 +2,10 @@
 
 import hashlib
 import json
+import os
+import signal
+import subprocess
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -182,3 +186,32 @@ def test_memory_does_not_grow_with_the_file(web: fileserver.FileServer, tmp_path
     assert (small.exit_code, large.exit_code) == (0, 0)
     assert (tmp_path / "artifact/content/large.pkl").stat().st_size == size_bytes
     assert large.max_rss_bytes - small.max_rss_bytes < 60 * 1024**2
+
+
+def test_sigterm_ends_a_fetch_that_waits_for_bytes(web: fileserver.FileServer, tmp_path: Path) -> None:
+    asked, done = threading.Event(), threading.Event()
+
+    def stall(handler: Any) -> None:
+        handler.send_response(200)
+        handler.send_header("content-length", "1000")
+        handler.end_headers()
+        asked.set()
+        done.wait(20)
+
+    web.routes["/stall.pkl"] = stall
+    variables = processes.environment(tmp_path, MODEL_URI=f"{web.url}/stall.pkl")
+    # As in a container: the first process of its own process namespace, for which unhandled signals don't exist.
+    process = subprocess.Popen(
+        ["unshare", "--pid", "--fork", "--kill-child", processes.COMMAND, "fetch"],
+        env=variables,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        assert asked.wait(20)
+        child = int(Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text())
+        os.kill(child, signal.SIGTERM)
+        assert process.wait(5) == 128 + signal.SIGTERM
+    finally:
+        done.set()
+        process.kill()
+        process.wait()

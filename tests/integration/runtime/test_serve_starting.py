@@ -3,6 +3,7 @@
 import json
 import pickle
 import signal
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +72,16 @@ def test_a_file_of_no_known_format_or_name(tmp_path: Path) -> None:
     ended = processes.run("serve", processes.environment(tmp_path, MODEL_NAME="m"), tmp_path)
     assert ended.termination is not None
     assert (ended.exit_code, ended.termination["reason"]) == (76, "FormatUnknown")
+
+
+def test_a_port_that_is_taken_is_a_setting_to_correct(tmp_path: Path) -> None:
+    _artifact(tmp_path, _fitted())
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        ended = processes.run("serve", processes.environment(tmp_path, MODEL_NAME="m", PORT=port), tmp_path)
+    assert ended.termination is not None
+    assert (ended.exit_code, ended.termination["reason"]) == (78, "SettingsInvalid")
+    assert f"MODELYARD_PORT: can't listen on port {port}" in ended.termination["message"]
 
 
 def test_a_traceback_is_there_for_those_who_ask(tmp_path: Path) -> None:

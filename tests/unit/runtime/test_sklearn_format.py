@@ -10,13 +10,15 @@ import numpy as np
 import pandas as pd
 import pytest
 import sklearn
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.cluster import KMeans
-from sklearn.compose import ColumnTransformer
-from sklearn.ensemble import HistGradientBoostingRegressor, RandomForestClassifier
-from sklearn.feature_extraction.text import CountVectorizer
+from sklearn.compose import ColumnTransformer, TransformedTargetRegressor
+from sklearn.ensemble import HistGradientBoostingRegressor, RandomForestClassifier, VotingClassifier
+from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
 from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.model_selection import GridSearchCV
 from sklearn.neighbors import KNeighborsClassifier
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import FeatureUnion, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier
@@ -117,6 +119,42 @@ def test_columns_are_found_however_they_were_selected(case: str, tmp_path: Path)
     assert model.predict(table).tolist() == estimator.predict(PEOPLE).tolist()
 
 
+WRAPPED: dict[str, tuple[Any, list[models.Kind]]] = {
+    "a search": (GridSearchCV(_by_column(), {"logisticregression__C": [1.0]}, cv=2), [NUMBER, TEXT]),
+    "votes of pipelines": (VotingClassifier([("a", _by_column()), ("b", _by_column())]), [ANY, ANY]),
+    "a calibrated pipeline": (CalibratedClassifierCV(_by_column(), cv=2), [ANY, ANY]),
+}
+
+
+@pytest.mark.parametrize("case", WRAPPED)
+def test_columns_are_found_behind_a_wrapper(case: str, tmp_path: Path) -> None:
+    estimator, kinds = WRAPPED[case]
+    model = _loaded(estimator.fit(PEOPLE, Y), tmp_path)
+    assert model.signature.features is not None
+    assert [feature.kind for feature in model.signature.features] == kinds
+    assert model.predict(PEOPLE.to_numpy(dtype=object)).tolist() == estimator.predict(PEOPLE).tolist()
+
+
+TEXTS = ["good", "bad", "very good", "very bad"]
+DOCUMENT_MODELS: dict[str, Any] = {
+    "a pipeline": make_pipeline(CountVectorizer(), LogisticRegression()),
+    "a union": make_pipeline(
+        FeatureUnion([("w", CountVectorizer()), ("t", TfidfVectorizer())]), LogisticRegression()
+    ),
+    "a search": GridSearchCV(make_pipeline(TfidfVectorizer(), LogisticRegression()), {}, cv=2),
+    "a calibrated pipeline": CalibratedClassifierCV(
+        make_pipeline(TfidfVectorizer(), LogisticRegression()), cv=2
+    ),
+}
+
+
+def test_a_transformed_target_changes_nothing_for_the_input(tmp_path: Path) -> None:
+    estimator = TransformedTargetRegressor(LinearRegression(), transformer=StandardScaler()).fit(X, Y)
+    model = _loaded(estimator, tmp_path)
+    assert model.signature.is_numeric
+    assert model.predict(X).tolist() == estimator.predict(X).tolist()
+
+
 def test_an_encoder_of_numbers_takes_numbers(tmp_path: Path) -> None:
     estimator = make_pipeline(OneHotEncoder(), LogisticRegression()).fit(np.array([[1], [2], [1], [2]]), Y)
     model = _loaded(estimator, tmp_path)
@@ -124,10 +162,9 @@ def test_an_encoder_of_numbers_takes_numbers(tmp_path: Path) -> None:
     assert model.predict(np.array([[1.0], [2.0]])).tolist() == [0, 1]
 
 
-def test_a_model_of_documents_takes_text(tmp_path: Path) -> None:
-    texts = ["good", "bad", "very good", "very bad"]
-    estimator = make_pipeline(CountVectorizer(), LogisticRegression()).fit(texts, ["+", "-", "+", "-"])
-    model = _loaded(estimator, tmp_path)
+@pytest.mark.parametrize("case", DOCUMENT_MODELS)
+def test_a_model_of_documents_takes_text(case: str, tmp_path: Path) -> None:
+    model = _loaded(DOCUMENT_MODELS[case].fit(TEXTS, ["+", "-", "+", "-"]), tmp_path)
     assert model.signature.takes_documents
     assert model.signature.output == models.Output("BYTES", (-1,))
     assert model.predict(np.array(["good", "bad"], dtype=object)).tolist() == ["+", "-"]

@@ -19,45 +19,29 @@ class Metrics:
         # One more series per series, with the time of its creation: nothing that anybody asks for.
         prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = prometheus_client.CollectorRegistry()
-        self.requests = prometheus_client.Counter(
-            "modelyard_requests", "Answered requests.", ("protocol", "code"), registry=self.registry
+        self.requests = self._counter("requests", "Answered requests.", "protocol", "code")
+        self.request_seconds = self._histogram(
+            "request_seconds", "From a request's head to its answer.", "protocol"
         )
-        self.request_seconds = prometheus_client.Histogram(
-            "modelyard_request_seconds",
-            "From the first byte of a request's head to its answer.",
-            ("protocol",),
-            buckets=_SECONDS,
-            registry=self.registry,
+        self.in_flight = self._gauge("requests_in_flight", "Requests being answered.")
+        self.queue = self._gauge("queue_length", "Predictions waiting for or in the worker thread.")
+        self.predict_seconds = self._histogram("predict_seconds", "Time in the model itself.", "mode")
+        self.rows = self._counter("rows", "Rows predicted.")
+        self.load_seconds = self._gauge("model_load_seconds", "From the file to the first prediction.")
+        self.ready = self._gauge("model_ready", "1 while the model is loaded, warmed and not draining.")
+        self._info = self._gauge(
+            "model_info", "Always 1; the labels say what is served.", "model", "format", "digest", "versions"
         )
-        self.in_flight = prometheus_client.Gauge(
-            "modelyard_requests_in_flight", "Requests being answered.", registry=self.registry
-        )
-        self.queue = prometheus_client.Gauge(
-            "modelyard_queue_length",
-            "Predictions waiting for or in the worker thread.",
-            registry=self.registry,
-        )
-        self.predict_seconds = prometheus_client.Histogram(
-            "modelyard_predict_seconds",
-            "Time in the model itself.",
-            ("mode",),
-            buckets=_SECONDS,
-            registry=self.registry,
-        )
-        self.rows = prometheus_client.Counter("modelyard_rows", "Rows predicted.", registry=self.registry)
-        self.load_seconds = prometheus_client.Gauge(
-            "modelyard_model_load_seconds", "From the file to the first prediction.", registry=self.registry
-        )
-        self.ready = prometheus_client.Gauge(
-            "modelyard_model_ready",
-            "1 while the model is loaded, warmed and not draining.",
-            registry=self.registry,
-        )
-        self._info = prometheus_client.Gauge(
-            "modelyard_model_info",
-            "Always 1; what is served is in the labels.",
-            ("model", "format", "digest", "versions"),
-            registry=self.registry,
+
+    def _counter(self, name: str, meaning: str, *labels: str) -> prometheus_client.Counter:
+        return prometheus_client.Counter(f"modelyard_{name}", meaning, labels, registry=self.registry)
+
+    def _gauge(self, name: str, meaning: str, *labels: str) -> prometheus_client.Gauge:
+        return prometheus_client.Gauge(f"modelyard_{name}", meaning, labels, registry=self.registry)
+
+    def _histogram(self, name: str, meaning: str, *labels: str) -> prometheus_client.Histogram:
+        return prometheus_client.Histogram(
+            f"modelyard_{name}", meaning, labels, buckets=_SECONDS, registry=self.registry
         )
 
     def describe_model(self, name: str, model: models.Model, digest: str) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from modelyard_runtime import errors, schemas
+from modelyard_runtime.protocols import body as bodies
 
 Tensor = npt.NDArray[Any]
 
@@ -86,13 +87,11 @@ def _decode_data(tensor: schemas.InferInput, dtype: "np.dtype[Any]", missing: bo
     first_problem: msgspec.ValidationError | None = None
     for dimensions in dict.fromkeys((1, len(tensor.shape))):
         try:
-            values: list[Any] = _DECODERS[dtype.kind, dimensions, missing].decode(body)
+            values: list[Any] = bodies.decode(_DECODERS[dtype.kind, dimensions, missing], body)
         except msgspec.ValidationError as error:
             # The deeper attempt's error is the better one only when the data are nested at all.
             if first_problem is None or _is_nested(body):
                 first_problem = error
-        except UnicodeDecodeError:
-            raise errors.InvalidInput(f"{where} holds text that is not UTF-8") from None
         else:
             return values
     problem = "" if first_problem is None else str(first_problem)

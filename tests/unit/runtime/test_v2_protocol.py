@@ -144,7 +144,12 @@ def test_a_request_is_refused_in_words(case: str) -> None:
     assert len(caught.value.message) < 400
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"null", b'{"inputs": 1}', b'{"inputs": [NaN]}', b"\xff"])
+HALF_PAIR = rb"""{"inputs": [{"name": "X", "shape": [1], "datatype": "BYTES", "data": ["\ud800"]}]}"""
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"{", b"[]", b"null", b'{"inputs": 1}', b'{"inputs": [NaN]}', b"\xff", HALF_PAIR]
+)
 def test_what_is_no_request_is_refused(body: bytes) -> None:
     with pytest.raises(errors.InvalidInput):
         v2.decode_request(body, builders.numbers(1))
@@ -204,3 +209,44 @@ METADATA = {
 def test_metadata_describe_the_inputs(case: str) -> None:
     signature, expected = METADATA[case]
     assert v2.describe_inputs(signature) == expected
+
+
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=3),
+    lambda inner: st.lists(inner, max_size=3),
+    max_leaves=6,
+)
+TENSORS = st.fixed_dictionaries(
+    {
+        "name": st.sampled_from(["X", "age", "city", "income"]),
+        "shape": st.lists(st.integers(0, 3), max_size=3),
+        "datatype": st.sampled_from(["FP64", "FP32", "INT8", "UINT64", "BOOL", "BYTES"]),
+        "data": JSON,
+    }
+)
+SIGNATURES = st.sampled_from(
+    [
+        builders.numbers(1),
+        builders.numbers(2, allows_missing=True),
+        builders.PEOPLE,
+        builders.DOCUMENTS,
+        BY_NAME,
+    ]
+)
+
+
+@hypothesis.given(st.lists(TENSORS, max_size=2), SIGNATURES)
+def test_any_tensors_are_a_table_or_a_refusal(
+    inputs: list[dict[str, Any]], signature: models.Signature
+) -> None:
+    try:
+        table = _decode(signature, *inputs).table
+    except errors.InvalidInput:
+        return
+    assert table.shape[0] > 0
+    assert signature.features is not None
+    assert signature.takes_documents or table.shape[1] == len(signature.features)

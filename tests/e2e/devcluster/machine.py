@@ -8,7 +8,7 @@ import json
 import subprocess
 from pathlib import Path
 
-from devcluster import host, mounts
+from devcluster import host, mounts, packages
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,6 +27,7 @@ class Look:
 
 def look(state: Path) -> Look:
     """Look at the machine; of processes, at those that name the state folder or carry it in their environment."""
+    packages.require("node")  # the first look of a fresh machine comes before any cluster has installed `ip`
     return Look(
         processes=frozenset(_processes(str(state))),
         mounts=frozenset(line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()),

@@ -44,6 +44,17 @@ class _Page(msgspec.Struct, frozen=True):
     metadata: _Continue
 
 
+class _Call(msgspec.Struct, frozen=True):
+    """One request to the API server."""
+
+    verb: str
+    resource: str
+    path: str
+    query: Mapping[str, str] = {}
+    headers: Mapping[str, str] = {}
+    body: Manifest | None = None
+
+
 class ApiCluster:
     """A real cluster."""
 
@@ -80,14 +91,14 @@ class ApiCluster:
         body = _with_uid(action.manifest, action.uid)
         query = {"fieldManager": action.manager, "force": "true" if action.force else "false"}
         path = _path(kind.api_version, kind.plural, metadata["namespace"], metadata["name"])
-        return await self._send("PATCH", kind.plural, path, query=query, headers=_APPLY, body=body)
+        return await self._send(_Call("PATCH", kind.plural, path, query=query, headers=_APPLY, body=body))
 
     async def delete(self, action: plan.Delete) -> None:
         """Delete one object; one that is gone or has been replaced counts as deleted."""
         path = _path(action.kind.api_version, action.kind.plural, action.namespace, action.name)
         body = {"propagationPolicy": "Background", "preconditions": {"uid": action.uid}}
         try:
-            await self._send("DELETE", action.kind.plural, path, body=body)
+            await self._send(_Call("DELETE", action.kind.plural, path, body=body))
         except errors.ClusterError as error:
             if error.status not in (404, 409):
                 raise
@@ -98,7 +109,7 @@ class ApiCluster:
         path = _path(naming.API_VERSION, naming.PLURAL, metadata["namespace"], metadata["name"]) + "/status"
         query = {"fieldManager": naming.STATUS_MANAGER, "force": "true"}
         try:
-            await self._send("PATCH", naming.PLURAL, path, query=query, headers=_APPLY, body=manifest)
+            await self._send(_Call("PATCH", naming.PLURAL, path, query=query, headers=_APPLY, body=manifest))
         except errors.ClusterError as error:
             if error.status != 404:
                 raise
@@ -109,7 +120,7 @@ class ApiCluster:
         query = {"limit": str(_PAGE)}
         while True:
             path = f"/apis/{naming.API_VERSION}{where}/{naming.PLURAL}"
-            answer = await self._request("GET", naming.PLURAL, path, query=query, headers=_METADATA_ONLY)
+            answer = await self._request(_Call("GET", naming.PLURAL, path, query, _METADATA_ONLY))
             page = self._page.decode(answer)
             for item in page.items or ():
                 yield item.metadata
@@ -124,7 +135,7 @@ class ApiCluster:
 
     async def _get(self, api_version: str, plural: str, namespace: str, name: str) -> Manifest | None:
         try:
-            return await self._send("GET", plural, _path(api_version, plural, namespace, name))
+            return await self._send(_Call("GET", plural, _path(api_version, plural, namespace, name)))
         except errors.ClusterError as error:
             if error.status == 404:
                 return None
@@ -139,53 +150,34 @@ class ApiCluster:
         self, api_version: str, plural: str, namespace: str, name: str
     ) -> tuple[Manifest, ...]:
         query = {"labelSelector": naming.selector_text(name)}
-        found = await self._send("GET", plural, _path(api_version, plural, namespace), query=query)
+        found = await self._send(_Call("GET", plural, _path(api_version, plural, namespace), query=query))
         return tuple(found["items"])
 
-    async def _send(
-        self,
-        verb: str,
-        resource: str,
-        path: str,
-        *,
-        query: Mapping[str, str] | None = None,
-        headers: Mapping[str, str] | None = None,
-        body: Manifest | None = None,
-    ) -> Manifest:
-        data = None if body is None else json.dumps(body).encode()
-        answer = await self._request(verb, resource, path, query=query, headers=headers, data=data)
-        decoded: Manifest = json.loads(answer)
+    async def _send(self, call: _Call) -> Manifest:
+        decoded: Manifest = json.loads(await self._request(call))
         return decoded
 
-    async def _request(
-        self,
-        verb: str,
-        resource: str,
-        path: str,
-        *,
-        query: Mapping[str, str] | None = None,
-        headers: Mapping[str, str] | None = None,
-        data: bytes | None = None,
-    ) -> bytes:
+    async def _request(self, call: _Call) -> bytes:
         """Make one call.
 
         Raises:
             errors.ClusterError: for every answer but 2xx, and when there was none.
         """
-        sent = {"Content-Type": "application/json", **(headers or {})}
+        sent = {"Content-Type": "application/json", **call.headers}
         if authorization := await self._link.authorization():
             sent["Authorization"] = authorization
-        url, what, code = self._link.server + path, f"{verb} {path}", 0
+        data = None if call.body is None else json.dumps(call.body).encode()
+        url, what, code = self._link.server + call.path, f"{call.verb} {call.path}", 0
         try:
             async with self._link.session.request(
-                verb, url, params=query, headers=sent, data=data
+                call.verb, url, params=call.query, headers=sent, data=data
             ) as response:
                 code = response.status
                 answer = await response.read()
         except (aiohttp.ClientError, TimeoutError) as error:
             raise errors.ClusterError(what, 0, str(error) or "no answer in time") from error
         finally:
-            self._metrics.api_requests.labels(verb, resource, str(code)).inc()
+            self._metrics.api_requests.labels(call.verb, call.resource, str(code)).inc()
         if code >= 300:
             raise _refused(what, code, answer, response.headers.get("Retry-After", ""))
         return answer

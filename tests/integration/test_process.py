@@ -2,8 +2,9 @@
 
 import asyncio
 import base64
+import contextlib
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -130,40 +131,45 @@ def test_with_rights_in_one_namespace_it_serves_that_namespace(kubeconfig: Path,
     run(kubeconfig, story, "process-namespace")
 
 
+@contextlib.asynccontextmanager
+async def behind_a_proxy(
+    backend: Backend, tmp_path: Path
+) -> AsyncIterator[tuple[cluster_process.FaultProxy, cluster_process.Operator]]:
+    """Start an operator that reaches the API server through a proxy that can fail, and wait until it watches."""
+    proxy = cluster_process.FaultProxy(backend._link)
+    async with proxy.serve() as address:
+        through = cluster_process.write_kubeconfig(tmp_path / "kubeconfig", address, None, "")
+        async with cluster_process.started(through, tmp_path, **SHORT) as operator:
+            await operator.until_ready()
+            yield proxy, operator
+
+
 def test_an_outage_of_the_api_server_is_ridden_through(kubeconfig: Path, tmp_path: Path) -> None:
     async def story(backend: Backend, world: cluster_world.World) -> None:
-        proxy = cluster_process.FaultProxy(backend._link)
-        async with proxy.serve() as address:
-            through = cluster_process.write_kubeconfig(tmp_path / "kubeconfig", address, None, "")
-            async with cluster_process.started(through, tmp_path, **SHORT) as operator:
-                await operator.until_ready()
-                proxy.is_down = True
+        async with behind_a_proxy(backend, tmp_path) as (proxy, operator):
+            proxy.is_down = True
 
-                async def has_noticed() -> bool:
-                    return any(line["message"] == "freshness can't be told" for line in operator.log())
+            async def has_noticed() -> bool:
+                return any(line["message"] == "freshness can't be told" for line in operator.log())
 
-                await cluster_world.wait_until(has_noticed, "the outage is noticed", 10)
-                await world.create()
-                proxy.is_down = False
-                await cluster_world.wait_until(lambda: is_there(world, Kind.DEPLOYMENT), "the Deployment", 30)
-                assert operator.process.returncode is None
+            await cluster_world.wait_until(has_noticed, "the outage is noticed", 10)
+            await world.create()
+            proxy.is_down = False
+            await cluster_world.wait_until(lambda: is_there(world, Kind.DEPLOYMENT), "the Deployment", 30)
+            assert operator.process.returncode is None
 
     run(kubeconfig, story, "process-outage")
 
 
 def test_a_watch_that_goes_mute_ends_the_process(kubeconfig: Path, tmp_path: Path) -> None:
     async def story(backend: Backend, world: cluster_world.World) -> None:
-        proxy = cluster_process.FaultProxy(backend._link)
-        async with proxy.serve() as address:
-            through = cluster_process.write_kubeconfig(tmp_path / "kubeconfig", address, None, "")
-            async with cluster_process.started(through, tmp_path, **SHORT) as operator:
-                await operator.until_ready()
-                await world.create()
-                await cluster_world.wait_until(lambda: is_there(world, Kind.DEPLOYMENT), "the Deployment", 10)
-                proxy.is_mute = True
-                await world.change(replicas=2)
-                assert await operator.exit_code(15) == 1
-                assert operator.log()[-1]["message"] == "deaf"
+        async with behind_a_proxy(backend, tmp_path) as (proxy, operator):
+            await world.create()
+            await cluster_world.wait_until(lambda: is_there(world, Kind.DEPLOYMENT), "the Deployment", 10)
+            proxy.is_mute = True
+            await world.change(replicas=2)
+            assert await operator.exit_code(15) == 1
+            assert operator.log()[-1]["message"] == "deaf"
 
     run(kubeconfig, story, "process-mute")
 

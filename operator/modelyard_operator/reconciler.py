@@ -16,7 +16,7 @@ from modelyard_operator import (
     api,
     conditions,
     config,
-    desired,
+    decision,
     drift,
     errors,
     naming,
@@ -24,7 +24,6 @@ from modelyard_operator import (
     revisions,
     status,
 )
-from modelyard_operator.desired import pod, revision
 from modelyard_operator.objects import Kind, Manifest
 from modelyard_operator.observed import Observed
 
@@ -87,17 +86,9 @@ class Reconciler:
             errors.ClusterError: an API call failed.
         """
         body = await self._cluster.get_model_deployment(*key)
-        if body is None:
-            return
-        identity = api.parse_identity(body)
-        if identity.is_deleting:
+        if body is None or api.parse_identity(body).is_deleting:
             return  # garbage collection removes the children
-        visit = status.Visit(
-            identity=identity,
-            seen=await self._cluster.observe(*key),
-            cluster_domain=self._settings.cluster_domain,
-        )
-        visit = await self._converge(body, visit)
+        visit = await self._execute(await self._decide(key, body))
         if not status.is_settled(visit):
             pods = await self._cluster.list_pods(*key)
             visit = msgspec.structs.replace(visit, seen=msgspec.structs.replace(visit.seen, pods=pods))
@@ -107,51 +98,30 @@ class Reconciler:
             raise visit.outcome
         _raise_if_unfinished(said)
 
-    async def _converge(self, body: Manifest, visit: status.Visit) -> status.Visit:
+    async def _decide(self, key: Key, body: Manifest) -> decision.Decision:
+        seen = await self._cluster.observe(*key)
+        decided = decision.decide(body, seen, self._settings)
+        revision = decided.visit.revision
+        if revision and revisions.find(revision, seen.revisions) is None:
+            # Not among ours by label; the name may be taken all the same.
+            taken = await self._cluster.get(Kind.CONTROLLER_REVISION, key[0], revision)
+            if taken is not None:
+                return decision.decide(body, seen.with_applied(taken), self._settings)
+        return decided
+
+    async def _execute(self, decided: decision.Decision) -> status.Visit:
         """Make the writes that are needed; what stops them becomes the visit's outcome."""
-        try:
-            model_deployment = api.parse(body)
-            visit = msgspec.structs.replace(
-                visit, model_deployment=model_deployment, revision=revisions.name(model_deployment)
-            )
-            pod.check_metadata(
-                "spec.service.annotations", model_deployment.spec.service.annotations, self._settings
-            )
-            actions = await self._plan(model_deployment, visit)
-            if model_deployment.spec.paused:
-                return msgspec.structs.replace(visit, held=tuple(str(action) for action in actions))
-            for action in actions:
-                visit = msgspec.structs.replace(visit, seen=await self._execute(action, visit))
-        except (errors.Stalled, errors.Waiting) as outcome:
-            return msgspec.structs.replace(visit, outcome=outcome)
-        except errors.ClusterError as outcome:
-            if outcome.status == 409:
-                raise  # somebody was faster: look again before saying anything
-            return msgspec.structs.replace(visit, outcome=outcome)
+        visit = decided.visit
+        for action in decided.actions:
+            try:
+                visit = msgspec.structs.replace(visit, seen=await self._write(action, visit))
+            except errors.ClusterError as outcome:
+                if outcome.status == 409:
+                    raise  # somebody was faster: look again before saying anything
+                return msgspec.structs.replace(visit, outcome=outcome)
         return visit
 
-    async def _plan(
-        self, model_deployment: api.ModelDeployment, visit: status.Visit
-    ) -> tuple[plan.Action, ...]:
-        """Give every write that is needed: the revision first, so that no pod runs what isn't recorded."""
-        identity, seen = visit.identity, visit.seen
-        stored = revisions.find(visit.revision, seen.revisions)
-        if stored is None:
-            # Not among ours by label; the name may be taken all the same.
-            stored = await self._cluster.get(Kind.CONTROLLER_REVISION, identity.namespace, visit.revision)
-        number = revisions.number(visit.revision, seen.revisions)
-        if stored is None:
-            template = pod.render(model_deployment, visit.revision, self._settings)
-            snapshot = revision.build(model_deployment, template, number)
-        else:
-            snapshot = revision.build(model_deployment, {}, number) | {"data": stored["data"]}
-        first = plan.plan_revision(identity, snapshot, stored)
-        template = revision.stored_template(snapshot)
-        wanted = desired.children(model_deployment, template, creating=seen.deployment is None)
-        expired = revisions.expired(visit.revision, seen.revisions, seen.replica_sets)
-        return (*first, *plan.plan(identity, wanted, seen, expired))
-
-    async def _execute(self, action: plan.Action, visit: status.Visit) -> Observed:
+    async def _write(self, action: plan.Action, visit: status.Visit) -> Observed:
         keys = {
             "namespace": visit.identity.namespace,
             "model_deployment": visit.identity.name,

@@ -10,7 +10,7 @@ SOURCES := operator runtime devcluster demo tests
 export PYTHONPATH := operator:runtime:.
 
 .DEFAULT_GOAL := help
-.PHONY: help venv lint format typecheck test test-unit test-contract test-integration test-e2e \
+.PHONY: help venv lint format typecheck test test-unit test-contract test-integration test-e2e torture \
         demo demo-down generate update-golden lock verify images cluster-up cluster-down cluster-status clean
 
 help:  ## Show this list
@@ -49,6 +49,9 @@ test-integration: venv  ## Against a real API server and a real S3 server
 
 test-e2e: venv  ## Chart, pods, traffic, on a real cluster
 	$(BIN)/pytest tests/e2e
+
+torture: venv  ## Long campaigns of faults against the operator; seeds are printed, ARGS="--only NAME --seed N"
+	$(BIN)/python -m tests.torture $(ARGS)
 
 demo: venv  ## Everything it needs, then two models served and checked
 	@$(BIN)/python -m demo up

@@ -1,7 +1,6 @@
 """The operator as a process on a real API server, with the rights of the chart's own role."""
 
 import asyncio
-import base64
 import contextlib
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -9,11 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from modelyard_operator import naming
 from modelyard_operator.objects import Kind
-from tests.support import cluster_apiserver, cluster_process, cluster_world
+from tests.support import cluster_apiserver, cluster_process, cluster_world, faultproxy, faultproxy_faults
 
 Backend = cluster_apiserver.ApiBackend
 SHORT = {"MODELYARD_FRESHNESS_INTERVAL_SECONDS": "1", "MODELYARD_FRESHNESS_GRACE_SECONDS": "2"}
@@ -32,16 +30,6 @@ def run(
     asyncio.run(play())
 
 
-def certificate_authority(kubeconfig: Path, folder: Path) -> tuple[str, str]:
-    """Give the server's address and a file with its certificate authority."""
-    cluster = yaml.safe_load(kubeconfig.read_text())["clusters"][0]["cluster"]
-    if "certificate-authority" in cluster:
-        return cluster["server"], str((kubeconfig.parent / cluster["certificate-authority"]).resolve())
-    path = folder / "ca.crt"
-    path.write_bytes(base64.b64decode(cluster["certificate-authority-data"]))
-    return cluster["server"], str(path)
-
-
 async def is_there(world: cluster_world.World, kind: Kind) -> bool:
     return await world.child(kind) is not None
 
@@ -57,7 +45,7 @@ def test_it_serves_with_the_charts_rights_and_leaves_users_objects_alone(
     async def story(backend: Backend, world: cluster_world.World) -> None:
         token = await cluster_process.grant(backend, world.namespace, everywhere=True)
         limited = cluster_process.write_kubeconfig(
-            tmp_path / "kubeconfig", *certificate_authority(kubeconfig, tmp_path), token
+            tmp_path / "kubeconfig", *cluster_process.server_of(kubeconfig, tmp_path), token
         )
         async with cluster_process.started(limited, tmp_path, **SHORT) as operator:
             await operator.until_ready()
@@ -118,7 +106,7 @@ def test_with_rights_in_one_namespace_it_serves_that_namespace(kubeconfig: Path,
         await elsewhere.create()
         token = await cluster_process.grant(backend, world.namespace, everywhere=False)
         limited = cluster_process.write_kubeconfig(
-            tmp_path / "kubeconfig", *certificate_authority(kubeconfig, tmp_path), token
+            tmp_path / "kubeconfig", *cluster_process.server_of(kubeconfig, tmp_path), token
         )
         env = {**SHORT, "MODELYARD_WATCH_NAMESPACES": world.namespace}
         async with cluster_process.started(limited, tmp_path, **env) as operator:
@@ -133,12 +121,13 @@ def test_with_rights_in_one_namespace_it_serves_that_namespace(kubeconfig: Path,
 
 @contextlib.asynccontextmanager
 async def behind_a_proxy(
-    backend: Backend, tmp_path: Path
-) -> AsyncIterator[tuple[cluster_process.FaultProxy, cluster_process.Operator]]:
+    backend: Backend, kubeconfig: Path, tmp_path: Path, namespace: str
+) -> AsyncIterator[tuple[faultproxy.FaultProxy, cluster_process.Operator]]:
     """Start an operator that reaches the API server through a proxy that can fail, and wait until it watches."""
-    proxy = cluster_process.FaultProxy(backend._link)
+    proxy = faultproxy.FaultProxy(*cluster_process.server_of(kubeconfig, tmp_path))
+    token = await cluster_process.grant(backend, namespace, everywhere=True)
     async with proxy.serve() as address:
-        through = cluster_process.write_kubeconfig(tmp_path / "kubeconfig", address, None, "")
+        through = cluster_process.write_kubeconfig(tmp_path / "kubeconfig", address, None, token)
         async with cluster_process.started(through, tmp_path, **SHORT) as operator:
             await operator.until_ready()
             yield proxy, operator
@@ -146,15 +135,15 @@ async def behind_a_proxy(
 
 def test_an_outage_of_the_api_server_is_ridden_through(kubeconfig: Path, tmp_path: Path) -> None:
     async def story(backend: Backend, world: cluster_world.World) -> None:
-        async with behind_a_proxy(backend, tmp_path) as (proxy, operator):
-            proxy.is_down = True
+        async with behind_a_proxy(backend, kubeconfig, tmp_path, world.namespace) as (proxy, operator):
+            proxy.disturb([faultproxy.EVERYTHING], faultproxy_faults.TROUBLES["HTTP 503"])
 
             async def has_noticed() -> bool:
                 return any(line["message"] == "freshness can't be told" for line in operator.log())
 
             await cluster_world.wait_until(has_noticed, "the outage is noticed", 10)
             await world.create()
-            proxy.is_down = False
+            proxy.heal()
             await cluster_world.wait_until(lambda: is_there(world, Kind.DEPLOYMENT), "the Deployment", 30)
             assert operator.process.returncode is None
 
@@ -163,10 +152,10 @@ def test_an_outage_of_the_api_server_is_ridden_through(kubeconfig: Path, tmp_pat
 
 def test_a_watch_that_goes_mute_ends_the_process(kubeconfig: Path, tmp_path: Path) -> None:
     async def story(backend: Backend, world: cluster_world.World) -> None:
-        async with behind_a_proxy(backend, tmp_path) as (proxy, operator):
+        async with behind_a_proxy(backend, kubeconfig, tmp_path, world.namespace) as (proxy, operator):
             await world.create()
             await cluster_world.wait_until(lambda: is_there(world, Kind.DEPLOYMENT), "the Deployment", 10)
-            proxy.is_mute = True
+            proxy.disturb([naming.PLURAL], faultproxy_faults.TROUBLES["silence"])
             await world.change(replicas=2)
             assert await operator.exit_code(15) == 1
             assert operator.log()[-1]["message"] == "deaf"

@@ -1,9 +1,11 @@
 """The operator as a process, as its pod would run it: with the rights of the chart's own role and nothing else.
 
-`started` runs one for a while; `FaultProxy` stands between it and the API server and breaks what it is told to.
+`started` runs one for a while; `cluster_supervisor` keeps one running; `faultproxy` stands between it and the API
+server and breaks what it is told to.
 """
 
 import asyncio
+import base64
 import json
 import os
 import re
@@ -16,9 +18,7 @@ from typing import Any
 
 import aiohttp
 import yaml
-from aiohttp import web
 
-from modelyard_operator import connection
 from tests.support import cluster_apiserver, cluster_world
 
 _RBAC = Path("charts/modelyard/templates/rbac.yaml")
@@ -54,6 +54,16 @@ async def grant(backend: cluster_apiserver.ApiBackend, namespace: str, *, everyw
     answer = await backend.must("POST", f"{accounts}/{name}/token", {"spec": {"expirationSeconds": 3600}})
     token: str = answer["status"]["token"]
     return token
+
+
+def server_of(kubeconfig: Path, folder: Path) -> tuple[str, str]:
+    """Give the server's address and a file with its certificate authority."""
+    cluster = yaml.safe_load(kubeconfig.read_text())["clusters"][0]["cluster"]
+    if "certificate-authority" in cluster:
+        return cluster["server"], str((kubeconfig.parent / cluster["certificate-authority"]).resolve())
+    path = folder / "ca.crt"
+    path.write_bytes(base64.b64decode(cluster["certificate-authority-data"]))
+    return cluster["server"], str(path)
 
 
 def write_kubeconfig(path: Path, server: str, certificate_authority: str | None, token: str) -> Path:
@@ -106,19 +116,28 @@ class Operator:
 
         await cluster_world.wait_until(is_ready, "the operator is ready")
 
+    async def kill(self) -> None:
+        """End it at once, as a lost node does; return when it is gone."""
+        if self.process.returncode is None:
+            self.process.kill()
+            await self.process.wait()
+
     async def exit_code(self, timeout_seconds: float = 30) -> int:
         """Wait for its end."""
         async with asyncio.timeout(timeout_seconds):
             return await self.process.wait()
 
 
-@asynccontextmanager
-async def started(kubeconfig: Path, folder: Path, **environment: str) -> AsyncIterator[Operator]:
-    """Run an operator for as long as the block lasts."""
+def free_port() -> int:
+    """Give a port that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    log = folder / f"operator-{port}.log"
+        port: int = probe.getsockname()[1]
+        return port
+
+
+async def spawn(kubeconfig: Path, log: Path, port: int, environment: dict[str, str]) -> Operator:
+    """Start an operator process; its log is added to."""
     inherited = {key: os.environ[key] for key in ("PATH", "PYTHONPATH", "HOME") if key in os.environ}
     env = {
         **inherited,
@@ -127,60 +146,19 @@ async def started(kubeconfig: Path, folder: Path, **environment: str) -> AsyncIt
         "MODELYARD_HEALTH_PORT": str(port),
         **environment,
     }
-    with log.open("wb") as sink:
+    with log.open("ab") as sink:
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "modelyard_operator", env=env, stdout=sink, stderr=sink
         )
+    return Operator(process, log, port)
+
+
+@asynccontextmanager
+async def started(kubeconfig: Path, folder: Path, **environment: str) -> AsyncIterator[Operator]:
+    """Run an operator for as long as the block lasts."""
+    port = free_port()
+    operator = await spawn(kubeconfig, folder / f"operator-{port}.log", port, environment)
     try:
-        yield Operator(process, log, port)
+        yield operator
     finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-
-
-class FaultProxy:
-    """An HTTP proxy in front of the API server, with faults on demand."""
-
-    def __init__(self, link: connection.Connection) -> None:
-        self._link = link
-        self.is_down = False  # every request gets 503, and running watches are cut
-        self.is_mute = False  # watches are answered and never bring anything
-
-    @asynccontextmanager
-    async def serve(self) -> AsyncIterator[str]:
-        """Serve for as long as the block lasts; give the address."""
-        app = web.Application()
-        app.router.add_route("*", "/{path:.*}", self._handle)
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-        await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0)
-        await site.start()
-        try:
-            yield f"http://127.0.0.1:{runner.addresses[0][1]}"
-        finally:
-            await runner.cleanup()
-
-    async def _handle(self, request: web.Request) -> web.StreamResponse:
-        if self._cuts():
-            return web.json_response({"kind": "Status", "code": 503, "message": "planned outage"}, status=503)
-        is_watch = request.query.get("watch") == "true"
-        passed = ("Accept", "Content-Type", "Authorization")
-        headers = {key: request.headers[key] for key in passed if key in request.headers}
-        timeout = aiohttp.ClientTimeout(total=None if is_watch else 30)
-        url, body = self._link.server + request.raw_path, await request.read() or None
-        async with self._link.session.request(
-            request.method, url, data=body, headers=headers, timeout=timeout
-        ) as upstream:
-            answer = web.StreamResponse(status=upstream.status)
-            answer.content_type = upstream.content_type
-            await answer.prepare(request)
-            async for chunk in upstream.content.iter_any():
-                if is_watch and self._cuts():
-                    break
-                if not (is_watch and self.is_mute):
-                    await answer.write(chunk)
-            return answer
-
-    def _cuts(self) -> bool:
-        return self.is_down
+        await operator.kill()

@@ -132,6 +132,20 @@ MODULES = (
         cold_seconds=20,
         cold_bytes=_GIBIBYTE // 2,
     ),
+    Module(
+        "kwok",
+        "sigs.k8s.io/kwok",
+        (Binary("kwok", "sigs.k8s.io/kwok/cmd/kwok"),),
+        cold_seconds=120,
+        cold_bytes=2 * _GIBIBYTE,
+    ),
+    Module(
+        "kstatus",
+        "sigs.k8s.io/cli-utils",
+        (Binary("kstatus", "."),),
+        cold_seconds=20,
+        cold_bytes=_GIBIBYTE // 2,
+    ),
     Module("pause", "", (Binary("pause", "."),), cold_seconds=5, cold_bytes=_GIBIBYTE // 10),
 )
 

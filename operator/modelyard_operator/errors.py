@@ -3,6 +3,7 @@
     Stalled        only the user can help: no retry before the next change of the resource or the resync
     Waiting        expected to pass by itself: come back after `retry_after_seconds`
     ClusterError   the API server refused or didn't answer: retry with backoff
+    NotLeading     a ClusterError of our own making: another operator may be writing, so this one must not
     ConfigInvalid  the operator's own environment is wrong: the process doesn't start
 
 Only `workqueue` turns them into a requeue and only `status` turns them into conditions.
@@ -52,6 +53,13 @@ class ClusterError(Exception):
     def is_refusal(self) -> bool:
         """Says whether the server understood the object and found it invalid: the same object will never pass."""
         return self.status in (400, 422)
+
+
+class NotLeading(ClusterError):
+    """A write was held back because this process doesn't hold the Lease, or could not renew it in time."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(what, 0, "held back: this operator is not the leader")
 
 
 class ConfigInvalid(Exception):  # noqa: N818 - named for what it means

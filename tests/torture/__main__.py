@@ -8,9 +8,11 @@ import random
 import sys
 import time
 
-from tests.torture import campaign
+from tests.torture import campaign, crash
 
-CAMPAIGNS: dict[str, campaign.Campaign] = {}
+CAMPAIGNS: dict[str, campaign.Campaign] = {
+    crash.NAME: campaign.Campaign("the operator dies at every write", 12, crash.run),
+}
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -42,6 +42,7 @@ METADATA_NOT_ALLOWED = "MetadataNotAllowed"
 RUNTIME_CLASS_UNKNOWN = "RuntimeClassUnknown"
 CHILD_REJECTED = "ChildRejected"
 PROGRESS_DEADLINE_EXCEEDED = "ProgressDeadlineExceeded"
+ROLLED_BACK = "RolledBack"
 
 # Failures of a revision's pods, seen by the operator from outside
 SECRET_MISSING = "SecretMissing"  # noqa: S105 - a reason, no secret
@@ -112,7 +113,9 @@ STALLED_REASONS: Mapping[str, str] = {
     METADATA_NOT_ALLOWED: "A label or annotation is under no prefix that the administrator allows.",
     RUNTIME_CLASS_UNKNOWN: "spec.runtime.class names no runtime class; the message lists those there are.",
     CHILD_REJECTED: "The API server found a child invalid; the message has its words.",
-    PROGRESS_DEADLINE_EXCEEDED: "The rollout made no progress for 300 s.",
+    PROGRESS_DEADLINE_EXCEEDED: "The rollout made no progress for spec.rollout.progressDeadlineSeconds.",
+    ROLLED_BACK: "The wanted revision failed, and the last one that was ready was rolled out again, as"
+    " spec.rollout.onFailure asks for. It stays until the spec changes.",
     **RUNTIME_FAILURES,
     **POD_FAILURES,
 }

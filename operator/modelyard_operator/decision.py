@@ -5,9 +5,12 @@ read live. What stops a decision (a spec that can't work, a name that is taken) 
 status has to say it. Pure: the same input gives the same decision.
 """
 
+from collections.abc import Iterator, Sequence
+
 import msgspec
 
-from modelyard_operator import api, config, desired, errors, plan, revisions, status
+from modelyard_operator import api, config, desired, errors, marks, objects, plan, revisions, rollout
+from modelyard_operator import visit as visits
 from modelyard_operator.desired import pod, revision
 from modelyard_operator.objects import Manifest
 from modelyard_operator.observed import Observed
@@ -16,17 +19,24 @@ from modelyard_operator.observed import Observed
 class Decision(msgspec.Struct, frozen=True):
     """What a visit has found out so far, and the writes that follow from it."""
 
-    visit: status.Visit
+    visit: visits.Visit
     actions: tuple[plan.Action, ...] = ()
+
+    @property
+    def wants_pods(self) -> bool:
+        """Says whether the decision has to be made again with the pods, because something isn't as it should be."""
+        return not visits.is_settled(self.visit)
 
 
 def decide(body: Manifest, seen: Observed, settings: config.OperatorConfig) -> Decision:
     """Give the decision about one ModelDeployment as it came from the API server."""
-    visit = status.Visit(identity=api.parse_identity(body), seen=seen, cluster_domain=settings.cluster_domain)
+    visit = visits.Visit(identity=api.parse_identity(body), seen=seen, cluster_domain=settings.cluster_domain)
     try:
         model_deployment = api.parse(body)
+        wanted = revisions.name(model_deployment)
+        target = rollout.choose(model_deployment, wanted, seen.owned(visit.identity.uid))
         visit = msgspec.structs.replace(
-            visit, model_deployment=model_deployment, revision=revisions.name(model_deployment)
+            visit, model_deployment=model_deployment, revision=wanted, target=target
         )
         annotations = model_deployment.spec.service.annotations
         pod.check_metadata("spec.service.annotations", annotations, settings)
@@ -40,19 +50,55 @@ def decide(body: Manifest, seen: Observed, settings: config.OperatorConfig) -> D
 
 
 def _actions(
-    model_deployment: api.ModelDeployment, visit: status.Visit, settings: config.OperatorConfig
+    model_deployment: api.ModelDeployment, visit: visits.Visit, settings: config.OperatorConfig
 ) -> tuple[plan.Action, ...]:
-    """Give every write that is needed: the revision first, so that no pod runs what isn't recorded."""
-    seen = visit.seen
+    """Give every write that is needed: the revisions first, so that no pod runs what isn't recorded."""
+    seen, target = visit.seen, visit.target
     stored = revisions.find(visit.revision, seen.revisions)
-    number = revisions.number(visit.revision, seen.revisions)
+    snapshot = _snapshot(model_deployment, visit, stored, settings)
+    first = plan.plan_revision(visit.identity, snapshot, stored)
+    running = snapshot if target.failed is None else revisions.find(target.revision, seen.revisions)
+    template = revision.stored_template(running or snapshot)
+    wanted = desired.children(model_deployment, template, creating=seen.deployment is None)
+    earlier = rollout.last_ready(visit.revision, seen.revisions)
+    kept = {visit.revision, target.revision} | ({objects.name(earlier)} if earlier else set())
+    limit = model_deployment.spec.revision_history_limit
+    expired = revisions.expired(kept, limit, seen.revisions, seen.replica_sets)
+    others = plan.plan(visit.identity, wanted, seen, expired)
+    return (*_marks_of_others(visit, expired), *first, *others)
+
+
+def _snapshot(
+    model_deployment: api.ModelDeployment,
+    visit: visits.Visit,
+    stored: Manifest | None,
+    settings: config.OperatorConfig,
+) -> Manifest:
+    """Give the wanted ControllerRevision: its data as stored, rendered only when it is seen for the first time."""
+    number = revisions.number(visit.revision, visit.seen.revisions)
     if stored is None:
         template = pod.render(model_deployment, visit.revision, settings)
-        snapshot = revision.build(model_deployment, template, number)
-    else:
-        snapshot = revision.build(model_deployment, {}, number) | {"data": stored["data"]}
-    first = plan.plan_revision(visit.identity, snapshot, stored)
-    template = revision.stored_template(snapshot)
-    wanted = desired.children(model_deployment, template, creating=seen.deployment is None)
-    expired = revisions.expired(visit.revision, seen.revisions, seen.replica_sets)
-    return (*first, *plan.plan(visit.identity, wanted, seen, expired))
+        data = {"intent": revisions.intent(model_deployment), "template": template}
+        return revision.build(visit.identity, visit.revision, data, number, {})
+    # Whoever may ask for a rollback needs to know what to go back to; for all others the mark is made at the switch.
+    is_marked = model_deployment.spec.rollout.on_failure == "Rollback"
+    is_ready = is_marked and rollout.proves_ready(visit.revision, visit.seen)
+    written = marks.annotations(ready=marks.was_ready(stored) or is_ready, failed=visit.target.failed)
+    return revision.build(visit.identity, visit.revision, stored["data"], number, written)
+
+
+def _marks_of_others(visit: visits.Visit, expired: Sequence[Manifest]) -> Iterator[plan.Action]:
+    """Give the writes on revisions that aren't wanted: what is replaced was ready, and what failed may be tried again.
+
+    The moment before the Deployment is changed is the last at which it can be seen that what it ran was ready.
+    """
+    seen = visit.seen.owned(visit.identity.uid)
+    for stored in seen.revisions:
+        name = objects.name(stored)
+        if name == visit.revision or stored in expired:
+            continue
+        is_ready = marks.was_ready(stored) or rollout.proves_ready(name, seen)
+        written = marks.annotations(ready=is_ready, failed=None)
+        yield from plan.plan_revision(
+            visit.identity, revision.rebuild(visit.identity, stored, written), stored
+        )

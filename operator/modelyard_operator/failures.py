@@ -11,6 +11,7 @@ import msgspec
 
 from modelyard_operator import api, conditions, naming, revisions
 from modelyard_operator.objects import Manifest
+from modelyard_operator.observed import Observed
 
 MESSAGE_LIMIT = 1024
 _IMAGE_REASONS = frozenset({"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"})
@@ -24,13 +25,13 @@ class _TerminationMessage(msgspec.Struct, frozen=True):
     message: str
 
 
-def diagnose(revision: str, pods: Sequence[Manifest], replica_sets: Sequence[Manifest]) -> api.Failure | None:
+def diagnose(revision: str, seen: Observed) -> api.Failure | None:
     """Give the first failure among a revision's pods, oldest pod first; None while nothing has failed."""
-    for pod in own_pods(revision, pods):
+    for pod in own_pods(revision, seen.pods):
         failure = _of_pod(pod)
         if failure is not None:
             return failure
-    return _of_replica_sets(revision, replica_sets)
+    return _of_replica_sets(revision, seen.replica_sets)
 
 
 def step(revision: str, pods: Sequence[Manifest]) -> str:

@@ -26,6 +26,10 @@ LABEL_PART_OF = "app.kubernetes.io/part-of"
 LABEL_COMPONENT = "app.kubernetes.io/component"
 LABEL_REVISION = "modelyard.dev/revision"
 
+# Marks on our own ControllerRevisions (docs/adr/0007).
+MARK_READY = "modelyard.dev/ready"
+MARK_FAILED = "modelyard.dev/failed"
+
 APP_NAME = "modelyard-model"
 APP = "modelyard"
 COMPONENT = "model-server"

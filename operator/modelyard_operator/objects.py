@@ -50,6 +50,11 @@ def kind_of(manifest: Mapping[str, Any]) -> Kind:
     return _BY_IDENTITY[manifest["apiVersion"], manifest["kind"]]
 
 
+def name(manifest: Mapping[str, Any]) -> str:
+    """Give an object's name."""
+    return str(manifest["metadata"]["name"])
+
+
 def describe(manifest: Mapping[str, Any]) -> str:
     """Give an object's name for people: "Deployment iris"."""
     return f"{manifest['kind']} {manifest['metadata']['name']}"

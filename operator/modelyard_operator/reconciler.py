@@ -24,6 +24,7 @@ from modelyard_operator import (
     revisions,
     status,
 )
+from modelyard_operator import visit as visits
 from modelyard_operator.objects import Kind, Manifest
 from modelyard_operator.observed import Observed
 
@@ -89,9 +90,6 @@ class Reconciler:
         if body is None or api.parse_identity(body).is_deleting:
             return  # garbage collection removes the children
         visit = await self._execute(await self._decide(key, body))
-        if not status.is_settled(visit):
-            pods = await self._cluster.list_pods(*key)
-            visit = msgspec.structs.replace(visit, seen=msgspec.structs.replace(visit.seen, pods=pods))
         said = status.summarize(visit, body.get("status") or {}, self._now())
         await self._say(body, said)
         if visit.outcome is not None:
@@ -106,10 +104,15 @@ class Reconciler:
             # Not among ours by label; the name may be taken all the same.
             taken = await self._cluster.get(Kind.CONTROLLER_REVISION, key[0], revision)
             if taken is not None:
-                return decision.decide(body, seen.with_applied(taken), self._settings)
+                seen = seen.with_applied(taken)
+                decided = decision.decide(body, seen, self._settings)
+        if decided.wants_pods:
+            # Read before anything is written: what they say can change the decision (rollback), not only the status.
+            pods = await self._cluster.list_pods(*key)
+            return decision.decide(body, msgspec.structs.replace(seen, pods=pods), self._settings)
         return decided
 
-    async def _execute(self, decided: decision.Decision) -> status.Visit:
+    async def _execute(self, decided: decision.Decision) -> visits.Visit:
         """Make the writes that are needed; what stops them becomes the visit's outcome."""
         visit = decided.visit
         for action in decided.actions:
@@ -121,7 +124,7 @@ class Reconciler:
                 return msgspec.structs.replace(visit, outcome=outcome)
         return visit
 
-    async def _write(self, action: plan.Action, visit: status.Visit) -> Observed:
+    async def _write(self, action: plan.Action, visit: visits.Visit) -> Observed:
         keys = {
             "namespace": visit.identity.namespace,
             "model_deployment": visit.identity.name,

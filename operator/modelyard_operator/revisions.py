@@ -8,24 +8,25 @@ revision was first seen, and that template is applied as it stands for ever: an 
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from modelyard_operator import api, naming, objects
 from modelyard_operator.objects import Manifest
-
-HISTORY_LIMIT = 10
+from modelyard_operator.observed import Observed
 
 
 def intent(model_deployment: api.ModelDeployment) -> dict[str, Any]:
     """Give what makes a revision: fields at their default left out, so that spelling a default out changes nothing.
 
-    The resource's name belongs to it because the name of the revision is cut for long names and must stay unique.
+    The resource's name belongs to it because the name of the revision is cut for long names and must stay unique. When
+    a newer image is adopted is no part of it: saying so must not restart anything.
     """
     spec = model_deployment.spec
-    parts = {"model": spec.model, "resources": spec.resources, "runtime": spec.runtime, "pod": spec.pod}
+    runtime = msgspec.structs.replace(spec.runtime, update_policy="Manual")
+    parts = {"model": spec.model, "resources": spec.resources, "runtime": runtime, "pod": spec.pod}
     built = {key: msgspec.to_builtins(part) for key, part in parts.items()}
     return {"name": model_deployment.identity.name, **{key: part for key, part in built.items() if part}}
 
@@ -50,20 +51,23 @@ def number(revision: str, stored: Sequence[Manifest]) -> int:
 
 
 def expired(
-    revision: str, stored: Sequence[Manifest], replica_sets: Sequence[Manifest]
+    kept: Collection[str], limit: int, stored: Sequence[Manifest], replica_sets: Sequence[Manifest]
 ) -> tuple[Manifest, ...]:
-    """Give the ControllerRevisions beyond the history limit, oldest first; never the wanted one or one with pods."""
-    in_use = {revision_of(replica_set) for replica_set in replica_sets if _count(replica_set, "replicas")} | {
-        revision
-    }
+    """Give the ControllerRevisions beyond the history limit, oldest first; never those to keep or one with pods."""
+    in_use = {revision_of(replica_set) for replica_set in replica_sets if _count(replica_set, "replicas")}
     by_age = sorted(stored, key=lambda manifest: (manifest["revision"], manifest["metadata"]["name"]))
-    surplus = by_age[: max(0, len(by_age) - HISTORY_LIMIT)]
-    return tuple(manifest for manifest in surplus if manifest["metadata"]["name"] not in in_use)
+    surplus = by_age[: max(0, len(by_age) - limit)]
+    return tuple(manifest for manifest in surplus if manifest["metadata"]["name"] not in {*in_use, *kept})
 
 
 def revision_of(labelled: Mapping[str, Any]) -> str:
     """Give the revision that an object or a pod template is labelled with, empty when it isn't."""
     return str((labelled["metadata"].get("labels") or {}).get(naming.LABEL_REVISION, ""))
+
+
+def deployed(seen: Observed) -> str:
+    """Give the revision that the Deployment runs now, empty without a Deployment."""
+    return revision_of(seen.deployment["spec"]["template"]) if seen.deployment else ""
 
 
 class Running(msgspec.Struct, frozen=True):
@@ -74,13 +78,13 @@ class Running(msgspec.Struct, frozen=True):
     replicas: int
 
 
-def running(replica_sets: Sequence[Manifest], deployment: Manifest | None) -> tuple[Running, ...]:
+def running(seen: Observed) -> tuple[Running, ...]:
     """Give the pods per revision, of the Deployment's own ReplicaSets only; several of one revision are summed up."""
-    if deployment is None:
+    if seen.deployment is None:
         return ()
     totals: dict[str, Running] = {}
-    for replica_set in replica_sets:
-        if not objects.is_owned_by(replica_set, deployment["metadata"]["uid"]):
+    for replica_set in seen.replica_sets:
+        if not objects.is_owned_by(replica_set, seen.deployment["metadata"]["uid"]):
             continue
         revision = revision_of(replica_set)
         before = totals.get(revision, Running(revision, 0, 0))
@@ -99,31 +103,43 @@ class Roles(msgspec.Struct, frozen=True):
     candidate: str = ""
 
 
-def roles(wanted: str, pods: Sequence[Running], deployment: Manifest | None) -> Roles:
+def roles(wanted: str, seen: Observed) -> Roles:
     """Give the roles, from the cluster alone: no memory and no earlier status takes part.
 
     The wanted revision is stable as soon as the Deployment controller has called its rollout complete, and stays so
     while its pods come and go. Until then it is the candidate, beside the other revision with the most ready pods.
     """
-    if is_complete(wanted, deployment):
+    if is_complete(wanted, seen):
         return Roles(stable=wanted)
-    others = [other for other in pods if other.revision != wanted and other.replicas]
+    others = [other for other in running(seen) if other.revision != wanted and other.replicas]
     best = max(others, key=lambda other: (other.ready, other.replicas, other.revision), default=None)
     return Roles(stable=best.revision if best else "", candidate=wanted)
 
 
-def is_complete(wanted: str, deployment: Manifest | None) -> bool:
+def is_complete(revision: str, seen: Observed) -> bool:
     """Says whether the Deployment controller has seen the newest Deployment and finished rolling out that revision."""
-    if (
-        deployment is None
-        or not is_observed(deployment)
-        or revision_of(deployment["spec"]["template"]) != wanted
-    ):
-        return False
-    return any(
-        condition["type"] == "Progressing" and condition.get("reason") == "NewReplicaSetAvailable"
-        for condition in deployment["status"].get("conditions", ())
-    )
+    return _progress(revision, seen) == "NewReplicaSetAvailable"
+
+
+def is_late(revision: str, seen: Observed) -> bool:
+    """Says whether the Deployment controller has given up on a revision that the Deployment runs."""
+    return _progress(revision, seen) == "ProgressDeadlineExceeded"
+
+
+def _progress(revision: str, seen: Observed) -> str:
+    """Give what the Deployment controller says about its rollout of that revision, empty when nothing.
+
+    After a change it may repeat for a moment what it said about another ReplicaSet, so its message counts as well.
+    """
+    deployment = seen.deployment
+    if deployment is None or not is_observed(deployment) or deployed(seen) != revision:
+        return ""
+    others = (objects.name(each) for each in seen.replica_sets if revision_of(each) != revision)
+    stale = {f'ReplicaSet "{other}"' for other in others}
+    for condition in deployment["status"].get("conditions") or ():
+        if condition["type"] == "Progressing" and not condition.get("message", "").startswith(tuple(stale)):
+            return str(condition.get("reason", ""))
+    return ""
 
 
 def is_observed(deployment: Manifest) -> bool:

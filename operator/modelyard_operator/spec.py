@@ -146,6 +146,13 @@ class Runtime(fields.Type, frozen=True):
         Literal["debug", "info", "warning", "error"],
         fields.doc("How much the model server logs. Default: info."),
     ] = "info"
+    update_policy: Annotated[
+        Literal["Manual", "Auto"],
+        fields.doc(
+            "What happens when the administrator offers a newer image for the class. Manual: nothing, but"
+            " status.runtime says that there is one. Auto: it is rolled out, one model at a time. Default: Manual."
+        ),
+    ] = "Manual"
 
 
 class Service(fields.Type, frozen=True):
@@ -162,6 +169,35 @@ class Service(fields.Type, frozen=True):
             "Annotations of the Service, for load balancers; only under prefixes that the administrator allows."
         ),
     ] = field(default_factory=dict)
+
+
+class Rollout(fields.Type, frozen=True):
+    """How a new revision replaces the one that serves."""
+
+    strategy: Annotated[
+        Literal["Rolling", "Recreate"],
+        fields.doc(
+            "Rolling: an old pod goes when a new one is ready, so that nothing is lost. Recreate: all old pods go"
+            " first, for models whose pods can't run side by side, because one holds the only GPU or volume; nothing"
+            " serves in between. Default: Rolling."
+        ),
+    ] = "Rolling"
+    on_failure: Annotated[
+        Literal["Hold", "Rollback"],
+        fields.doc(
+            "What happens when a new revision fails. Hold: it is kept, so that it can be looked at, and what served"
+            " goes on serving. Rollback: the last revision that was ready is rolled out again and stays until the spec"
+            " changes; changing replicas is no such change. Default: Hold."
+        ),
+    ] = "Hold"
+    progress_deadline_seconds: Annotated[
+        int,
+        fields.doc(
+            "How long a rollout may make no progress before it counts as failed. Default: 300.",
+            ge=10,
+            le=3600,
+        ),
+    ] = 300
 
 
 class Spec(fields.Type, frozen=True):
@@ -192,6 +228,17 @@ class Spec(fields.Type, frozen=True):
     ] = Resources()
     runtime: Annotated[Runtime, fields.doc("The model server.")] = Runtime()
     service: Annotated[Service, fields.doc("The Service in front of the pods.")] = Service()
+    rollout: Annotated[
+        Rollout, fields.doc("How a new revision replaces the one that serves. Restarts nothing when changed.")
+    ] = Rollout()
+    revision_history_limit: Annotated[
+        int,
+        fields.doc(
+            "How many revisions are kept to go back to; those in use are kept beyond it. Default: 10.",
+            ge=1,
+            le=100,
+        ),
+    ] = 10
     pod: Annotated[podspec.Pod, fields.doc("Placement, labels and shutdown of the pods.")] = podspec.Pod()
     paused: Annotated[
         bool,

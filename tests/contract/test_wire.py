@@ -9,6 +9,7 @@ import pytest
 
 from modelyard_operator import api, conditions, config, failures, naming
 from modelyard_operator.desired import pod
+from modelyard_operator.observed import Observed
 from modelyard_runtime import errors, lifecycle, settings
 
 FULL: dict[str, Any] = {
@@ -118,7 +119,7 @@ def test_what_the_runtime_says_last_is_what_the_status_says(reason: errors.Reaso
         "spec": {"containers": []},
         "status": {"containerStatuses": [{"name": naming.SERVE, "state": {"terminated": ended}}]},
     }
-    told = failures.diagnose("iris-r", [broken], [])
+    told = failures.diagnose("iris-r", Observed(pods=(broken,)))
     assert told is not None
     assert (told.reason, told.message, told.exit_code, told.pod) == (
         reason.value,

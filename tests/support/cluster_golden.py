@@ -27,7 +27,8 @@ def render(resource: dict[str, Any]) -> list[dict[str, Any]]:
     """Give everything that the operator makes of a resource which it sees for the first time."""
     model_deployment = api.parse(resource)
     template = pod.render(model_deployment, revisions.name(model_deployment), cluster_world.SETTINGS)
-    snapshot = revision.build(model_deployment, template, 1)
+    data = {"intent": revisions.intent(model_deployment), "template": template}
+    snapshot = revision.build(model_deployment.identity, revisions.name(model_deployment), data, 1, {})
     return [snapshot, *desired.children(model_deployment, template, creating=True).values()]
 
 

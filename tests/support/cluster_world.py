@@ -104,9 +104,17 @@ class World:
     # Kubernetes' own controllers
 
     async def roll_out(
-        self, pods: dict[str, tuple[int, int]] | None = None, *, complete: bool = True, late: bool = False
+        self,
+        pods: dict[str, tuple[int, int]] | None = None,
+        *,
+        complete: bool = True,
+        late: bool = False,
+        said_of: str = "",
     ) -> None:
-        """Play the Deployment controller: revision -> (ready, replicas); by default all that is wanted is ready."""
+        """Play the Deployment controller: revision -> (ready, replicas); by default all that is wanted is ready.
+
+        `said_of` is the ReplicaSet that its message speaks of.
+        """
         deployment = await self.deployment()
         wanted = deployment["spec"]["template"]["metadata"]["labels"][naming.LABEL_REVISION]
         replicas = deployment["spec"]["replicas"]
@@ -131,7 +139,7 @@ class World:
                     "type": "Progressing",
                     "status": "False" if late else "True",
                     "reason": reason,
-                    "message": "",
+                    "message": f'ReplicaSet "{said_of or wanted}" has something to say.',
                     "lastUpdateTime": "2026-01-01T00:00:00Z",
                     "lastTransitionTime": "2026-01-01T00:00:00Z",
                 }
@@ -188,6 +196,11 @@ class World:
         }
         await self.backend.create("pods", body)
         await self.backend.patch("pods", self.namespace, name, {"status": status}, "status")
+
+    async def remove_pods(self) -> None:
+        """Play the end of all pods that were played."""
+        for pod in await self.backend.listed("pods", self.namespace):
+            await self.backend.remove("pods", self.namespace, pod["metadata"]["name"])
 
     # What is
 

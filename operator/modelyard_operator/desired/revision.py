@@ -1,22 +1,36 @@
 """The ControllerRevision that keeps what a revision asked for and the pod template it was rendered into. Pure."""
 
 import copy
+from collections.abc import Mapping
+from typing import Any
 
-from modelyard_operator import api, revisions
+from modelyard_operator import api, objects
 from modelyard_operator.desired import meta
 from modelyard_operator.objects import Kind, Manifest
 
 
-def build(model_deployment: api.ModelDeployment, template: Manifest, number: int) -> Manifest:
-    """Give the ControllerRevision; its data can never change, its number is its place in the history."""
-    name = revisions.name(model_deployment)
+def build(
+    identity: api.Identity, name: str, data: Mapping[str, Any], number: int, marks: Mapping[str, str]
+) -> Manifest:
+    """Give the ControllerRevision; its data can never change, its number is its place in the history.
+
+    The marks are its annotations: an apply has to hold all that are to stay.
+    """
+    metadata = meta.build(identity, name)
+    if marks:
+        metadata["annotations"] = dict(marks)
     return {
         "apiVersion": Kind.CONTROLLER_REVISION.api_version,
         "kind": Kind.CONTROLLER_REVISION.kind,
-        "metadata": meta.build(model_deployment.identity, name),
-        "data": {"intent": revisions.intent(model_deployment), "template": copy.deepcopy(template)},
+        "metadata": metadata,
+        "data": copy.deepcopy(dict(data)),
         "revision": number,
     }
+
+
+def rebuild(identity: api.Identity, stored: Manifest, marks: Mapping[str, str]) -> Manifest:
+    """Give a stored ControllerRevision as it is, but for its marks."""
+    return build(identity, objects.name(stored), stored["data"], stored["revision"], marks)
 
 
 def stored_template(controller_revision: Manifest) -> Manifest:

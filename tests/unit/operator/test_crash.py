@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 
-from modelyard_operator import plan
+from modelyard_operator import naming, plan
 from modelyard_operator.objects import Manifest
 from tests.support import cluster_memory, cluster_world
 
+TOLD = '{"reason": "LoadFailed", "message": "No pickle.", "stage": "Loading"}'
 Step = Callable[[cluster_world.World], Awaitable[None]]
 
 
@@ -58,6 +59,7 @@ def change(**spec: Any) -> Step:
     return lambda world: world.change(**spec)
 
 
+BROKEN = {"uri": "s3://b/broken"}
 STORIES: dict[str, tuple[dict[str, Any], list[Step]]] = {
     "create": ({"replicas": 2}, []),
     "create with an autoscaler": ({"autoscaling": {"minReplicas": 2, "maxReplicas": 4}}, []),
@@ -76,6 +78,19 @@ STORIES: dict[str, tuple[dict[str, Any], list[Step]]] = {
         [change(model={"uri": "s3://b/new"}), change(model={"uri": "s3://models/iris/model.joblib"})],
     ),
     "stop and start": ({"replicas": 2}, [change(replicas=0), change(replicas=2)]),
+    "to recreate and back": (
+        {"replicas": 2},
+        [change(rollout={"strategy": "Recreate"}, model={"uri": "s3://b/new"}), change(rollout=None)],
+    ),
+    "roll back": ({"replicas": 2, "rollout": {"onFailure": "Rollback"}}, [change(model=BROKEN)]),
+    "roll back what was held": (
+        {"replicas": 2},
+        [change(model=BROKEN), change(rollout={"onFailure": "Rollback"})],
+    ),
+    "roll back and try again": (
+        {"replicas": 2, "rollout": {"onFailure": "Rollback"}},
+        [change(model=BROKEN), change(replicas=3), change(model={"uri": "s3://b/new"})],
+    ),
 }
 
 
@@ -91,12 +106,28 @@ async def play(cluster: cluster_memory.MemoryCluster, story: str) -> None:
         except Crash:
             world = cluster_world.World(cluster, cluster)  # a new process, without memory
             await world.converge()
-        await world.roll_out()
+        await roll_out(world)
         try:
             await world.converge()
         except Crash:
             world = cluster_world.World(cluster, cluster)
             await world.converge()
+
+
+async def roll_out(world: cluster_world.World) -> None:
+    """Play Kubernetes' part: everything becomes ready, but a model that is called broken."""
+    revision = await world.template_revision()
+    stored = await world.backend.read("controllerrevisions", "default", revision)
+    assert stored is not None
+    if stored["data"]["intent"]["model"]["uri"] != BROKEN["uri"]:
+        await world.roll_out()
+        return
+    earlier = {
+        each["metadata"]["name"]: (2, 2) for each in await world.backend.listed("replicasets", "default")
+    }
+    await world.roll_out({**earlier, revision: (0, 1)}, complete=False)
+    await world.remove_pods()
+    await world.pod(revision, cluster_world.terminated(naming.SERVE, 70, TOLD))
 
 
 def end_state(cluster: cluster_memory.MemoryCluster) -> dict[tuple[str, str, str], Any]:

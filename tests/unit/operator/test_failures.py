@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from modelyard_operator import api, failures, naming
+from modelyard_operator.observed import Observed
 from tests.support import cluster_world
 
 OLD, NEW = "iris-old", "iris-new"
@@ -27,7 +28,7 @@ def pod(status: dict[str, Any], revision: str = NEW, name: str = "pod-a", **meta
 
 
 def diagnose(*pods: dict[str, Any], replica_sets: tuple[dict[str, Any], ...] = ()) -> api.Failure | None:
-    return failures.diagnose(NEW, pods, replica_sets)
+    return failures.diagnose(NEW, Observed(pods=pods, replica_sets=replica_sets))
 
 
 TABLE: dict[str, tuple[dict[str, Any], str, str]] = {
@@ -138,7 +139,7 @@ def test_pods_that_could_not_even_be_made_are_told_from_the_replica_set(message:
     assert found is not None
     assert found.reason == reason
     assert message in found.message
-    assert failures.diagnose(OLD, (), (replica_set,)) is None
+    assert failures.diagnose(OLD, Observed(replica_sets=(replica_set,))) is None
 
 
 def test_a_long_message_is_cut() -> None:

@@ -2,11 +2,11 @@
 
 Implements `reconciler.Cluster`, and lists for `freshness` and the resync. All reads are live, never from a cache:
 what is decided on them may be destructive. Deletes and applies name the UID that was looked at, so that an object
-which has taken another's place is never touched. Decides nothing.
+which has taken another's place is never touched, and what is created is created only where nothing is. Every write
+has to pass the fence. Decides nothing.
 """
 
 import asyncio
-import json
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
@@ -14,12 +14,20 @@ import aiohttp
 import msgspec
 
 from modelyard_operator import connection, errors, metrics, naming, objects, plan
+from modelyard_operator import fence as fences
 from modelyard_operator.objects import Kind, Manifest
 from modelyard_operator.observed import Observed
 
 _APPLY = {"Content-Type": "application/apply-patch+yaml"}  # JSON is YAML
 _METADATA_ONLY = {"Accept": "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"}
 _PAGE = 500
+# An apply that names a version which no object ever has creates an object, and fails with 409 when there is one.
+_NO_VERSION = "1"
+
+
+_TOTAL_SECONDS = 30.0
+_CONNECT_SECONDS = 5.0
+_TIMEOUT = aiohttp.ClientTimeout(total=_TOTAL_SECONDS, sock_connect=_CONNECT_SECONDS)
 
 
 class ObjectMeta(msgspec.Struct, frozen=True, rename="camel"):
@@ -58,9 +66,12 @@ class _Call(msgspec.Struct, frozen=True):
 class ApiCluster:
     """A real cluster."""
 
-    def __init__(self, link: connection.Connection, numbers: metrics.Metrics) -> None:
+    def __init__(
+        self, link: connection.Connection, numbers: metrics.Metrics, fence: fences.Fence | None = None
+    ) -> None:
         self._link = link
         self._metrics = numbers
+        self._fence = fence or fences.unfenced()
         self._page = msgspec.json.Decoder(_Page)
 
     async def get_model_deployment(self, namespace: str, name: str) -> Manifest | None:
@@ -85,10 +96,10 @@ class ApiCluster:
         return await self._list_named("v1", "pods", namespace, name)
 
     async def apply(self, action: plan.Apply) -> Manifest:
-        """Carry out a server-side apply and give the object that came of it."""
+        """Carry out a server-side apply and give the object that came of it; without a UID only where nothing is."""
         kind = objects.kind_of(action.manifest)
         metadata = action.manifest["metadata"]
-        body = _with_uid(action.manifest, action.uid)
+        body = _with_preconditions(action)
         query = {"fieldManager": action.manager, "force": "true" if action.force else "false"}
         path = _path(kind.api_version, kind.plural, metadata["namespace"], metadata["name"])
         return await self._send(_Call("PATCH", kind.plural, path, query=query, headers=_APPLY, body=body))
@@ -103,16 +114,19 @@ class ApiCluster:
             if error.status not in (404, 409):
                 raise
 
-    async def apply_status(self, manifest: Manifest) -> None:
-        """Carry out a server-side apply on the status of a ModelDeployment; one that has gone needs none."""
+    async def apply_status(self, manifest: Manifest) -> Manifest | None:
+        """Carry out a server-side apply on the status of a ModelDeployment and give it; None when it has gone."""
         metadata = manifest["metadata"]
         path = _path(naming.API_VERSION, naming.PLURAL, metadata["namespace"], metadata["name"]) + "/status"
         query = {"fieldManager": naming.STATUS_MANAGER, "force": "true"}
         try:
-            await self._send(_Call("PATCH", naming.PLURAL, path, query=query, headers=_APPLY, body=manifest))
+            return await self._send(
+                _Call("PATCH", naming.PLURAL, path, query=query, headers=_APPLY, body=manifest)
+            )
         except errors.ClusterError as error:
             if error.status != 404:
                 raise
+        return None
 
     async def list_model_deployments(self, namespace: str | None) -> AsyncIterator[ObjectMeta]:
         """Give the metadata of every ModelDeployment of one namespace, or of all with None, page by page."""
@@ -154,7 +168,11 @@ class ApiCluster:
         return tuple(found["items"])
 
     async def _send(self, call: _Call) -> Manifest:
-        decoded: Manifest = json.loads(await self._request(call))
+        answer = await self._request(call)
+        try:
+            decoded: Manifest = msgspec.json.decode(answer)
+        except msgspec.DecodeError as error:
+            raise errors.ClusterError(f"{call.verb} {call.path}", 0, f"no JSON: {error}") from error
         return decoded
 
     async def _request(self, call: _Call) -> bytes:
@@ -162,15 +180,16 @@ class ApiCluster:
 
         Raises:
             errors.ClusterError: for every answer but 2xx, and when there was none.
+            errors.NotLeading: when it is a write and the fence is closed.
         """
         sent = {"Content-Type": "application/json", **call.headers}
         if authorization := await self._link.authorization():
             sent["Authorization"] = authorization
-        data = None if call.body is None else json.dumps(call.body).encode()
         url, what, code = self._link.server + call.path, f"{call.verb} {call.path}", 0
+        timeout, data = self._fenced(call, what)
         try:
             async with self._link.session.request(
-                call.verb, url, params=call.query, headers=sent, data=data
+                call.verb, url, params=call.query, headers=sent, data=data, timeout=timeout
             ) as response:
                 code = response.status
                 answer = await response.read()
@@ -181,6 +200,17 @@ class ApiCluster:
         if code >= 300:
             raise _refused(what, code, answer, response.headers.get("Retry-After", ""))
         return answer
+
+    def _fenced(
+        self, call: _Call, what: str
+    ) -> tuple[aiohttp.ClientTimeout, bytes | aiohttp.payload.Payload | None]:
+        """Give how long a call may take, and its body."""
+        data = None if call.body is None else msgspec.json.encode(call.body)
+        if call.verb == "GET":
+            return _TIMEOUT, data
+        seconds = min(_TOTAL_SECONDS, self._fence.check(what))
+        timeout = aiohttp.ClientTimeout(total=seconds, sock_connect=_CONNECT_SECONDS)
+        return timeout, self._fence.guard(what, data or b"")
 
 
 def _refused(what: str, code: int, answer: bytes, retry_after: str) -> errors.ClusterError:
@@ -198,5 +228,11 @@ def _path(api_version: str, plural: str, namespace: str, name: str = "") -> str:
     return f"{root}/{api_version}/namespaces/{namespace}/{plural}" + (f"/{name}" if name else "")
 
 
-def _with_uid(manifest: Manifest, uid: str) -> Manifest:
-    return {**manifest, "metadata": {**manifest["metadata"], "uid": uid}} if uid else manifest
+def _with_preconditions(action: plan.Apply) -> Manifest:
+    if not action.uid:
+        expected = {"resourceVersion": _NO_VERSION}
+    elif action.version:
+        expected = {"uid": action.uid, "resourceVersion": action.version}
+    else:
+        expected = {"uid": action.uid}
+    return {**action.manifest, "metadata": {**action.manifest["metadata"], **expected}}

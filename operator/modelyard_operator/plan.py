@@ -21,7 +21,10 @@ class Apply(msgspec.Struct, frozen=True):
     Attributes:
         manifest: every field that the manager has an opinion on.
         why: the paths that differ; empty when the object has to be created.
-        uid: the object that was looked at; the API server refuses when another has taken its place.
+        uid: the object that was looked at; the API server refuses when another has taken its place. Empty when there
+            was none; the API server refuses when there is one by now.
+        version: the resourceVersion that was looked at, when that came from memory; the API server refuses when the
+            object has changed since. Empty when it was read live.
         manager: the field manager.
         force: whether to take fields over from other managers.
     """
@@ -31,6 +34,7 @@ class Apply(msgspec.Struct, frozen=True):
     uid: str = ""
     manager: str = naming.MANAGER
     force: bool = True
+    version: str = ""
 
     def __str__(self) -> str:
         """Give the write for people."""

@@ -72,6 +72,11 @@ class MemoryCluster:
 
     async def apply(self, action: plan.Apply) -> Manifest:
         kind = objects.kind_of(action.manifest)
+        metadata = action.manifest["metadata"]
+        there = await self.read(kind.plural, metadata["namespace"], metadata["name"])
+        version = there["metadata"]["resourceVersion"] if there else ""
+        if there and (not action.uid or (action.version and action.version != version)):
+            raise errors.ClusterError(f"apply {kind.plural}", 409, "the object has been modified")
         return self._apply(
             kind.plural, action.manifest, action.uid, (action.manager, "Apply", ""), action.force
         )
@@ -81,9 +86,9 @@ class MemoryCluster:
         if stored is not None and stored.manifest["metadata"]["uid"] == action.uid:
             await self.remove(action.kind.plural, action.namespace, action.name)
 
-    async def apply_status(self, manifest: Manifest) -> None:
+    async def apply_status(self, manifest: Manifest) -> Manifest | None:
         owner = (naming.STATUS_MANAGER, "Apply", "status")
-        self._apply(naming.PLURAL, manifest, manifest["metadata"]["uid"], owner, force=True)
+        return self._apply(naming.PLURAL, manifest, manifest["metadata"]["uid"], owner, force=True)
 
     # What the tests call: the hands of users and of Kubernetes' own controllers
 

@@ -1,0 +1,269 @@
+"""What the watches have brought, in memory and small: the view that a visit starts from, at the cost of no API call.
+
+`watching` puts every child's event in, `handlers` every ModelDeployment's, `reconciler` the answers to its own writes
+and the objects it has read live. The store never goes back in time: an older version never replaces a newer one, and an
+object that the operator has deleted itself doesn't come back with a late event. Nothing here decides anything, and no
+write may rest on it alone: docs/adr/0006 says what guards which write.
+
+An object is kept as its JSON, compressed against the first object of its kind, which it resembles in nearly
+everything: some hundred bytes instead of eight thousand.
+"""
+
+import zlib
+from collections.abc import Iterable
+
+import msgspec
+
+from modelyard_operator import naming
+from modelyard_operator.objects import Kind, Manifest
+from modelyard_operator.observed import Observed
+
+Key = tuple[str, str]  # namespace, name
+Place = tuple[str, str, str]  # plural, namespace, name
+
+REPLICA_SETS = "replicasets"
+PODS = "pods"
+
+_LEVEL = 1
+_RAW_WINDOW = -15  # no header and no checksum: nothing leaves this process
+_DICTIONARY_BYTES = 2**15  # what the window of zlib reaches back
+_PAYLOADS = {kind.plural: kind for kind in Kind}
+_PLURALS = {naming.KIND: naming.PLURAL, **{kind.kind: kind.plural for kind in Kind}}
+_SEVERAL = (Kind.CONTROLLER_REVISION.plural, REPLICA_SETS, PODS)  # looked up by label, not by name
+_SINGLE = tuple(kind for kind in Kind if kind.plural not in _SEVERAL)
+
+
+class Labels(msgspec.Struct, frozen=True, gc=False):
+    """The labels by which objects are found."""
+
+    name: str = msgspec.field(default="", name=naming.LABEL_NAME)
+    instance: str = msgspec.field(default="", name=naming.LABEL_INSTANCE)
+    managed_by: str = msgspec.field(default="", name=naming.LABEL_MANAGED_BY)
+
+
+class Owner(msgspec.Struct, frozen=True, gc=False):
+    """One owner reference."""
+
+    kind: str
+    name: str
+    controller: bool = False
+
+
+class Meta(msgspec.Struct, frozen=True, rename="camel"):
+    """The metadata that places an object; everything else in it is skipped while decoding."""
+
+    namespace: str
+    name: str
+    uid: str
+    resource_version: str
+    labels: Labels | None = None
+    owner_references: tuple[Owner, ...] | None = None
+    deletion_timestamp: str = ""
+
+    @property
+    def version(self) -> int:
+        """The resourceVersion as the number it is."""
+        return int(self.resource_version)
+
+    @property
+    def key(self) -> Key | None:
+        """Namespace and name of the ModelDeployment that a child belongs to, as `objects.owning_key` has it."""
+        for owner in self.owner_references or ():
+            if owner.controller and owner.kind == naming.KIND:
+                return self.namespace, owner.name
+        return (self.namespace, self.labels.instance) if self.labels and self.labels.instance else None
+
+
+class _Envelope(msgspec.Struct):
+    metadata: Meta
+
+
+class _Entry:
+    """One object."""
+
+    __slots__ = ("data", "index", "key", "uid", "version")
+
+    def __init__(self, meta: Meta, key: Key | None, index: Place | None, data: bytes) -> None:
+        self.version = meta.version
+        self.uid = meta.uid
+        self.key = key
+        self.index = index
+        self.data = data
+
+
+class Store:
+    """Objects by kind and name."""
+
+    def __init__(self) -> None:
+        self._entries: dict[Place, _Entry] = {}
+        self._names: dict[Place, tuple[str, ...]] = {}  # plural, namespace, instance -> names
+        self._dictionaries: dict[str, bytes] = {}
+        self._deleted: dict[
+            str, Place
+        ] = {}  # UIDs that we have deleted ourselves and that the watch still has
+        self._newest: dict[tuple[str, str], int] = {}  # plural, scope -> how far the watch has come
+        self._envelope = msgspec.json.Decoder(_Envelope)
+
+    # What the watches say
+
+    def put(self, plural: str, raw: bytes | msgspec.Raw) -> tuple[Key, ...]:
+        """Take an object as its JSON; give the keys it concerns, none when nothing about it is new.
+
+        Raises:
+            msgspec.DecodeError: when it isn't the JSON of an object.
+        """
+        meta = self._envelope.decode(raw).metadata
+        place = (plural, meta.namespace, meta.name)
+        before = self._entries.get(place)
+        if before is not None and before.version >= meta.version:
+            return ()
+        if meta.uid in self._deleted and not meta.deletion_timestamp:
+            return ()
+        key = (meta.namespace, meta.name) if plural == naming.PLURAL else meta.key
+        index = _index(plural, meta)
+        if before is not None and before.index != index:
+            self._drop(place)
+        self._entries[place] = _Entry(meta, key, index, self._compress(plural, raw))
+        if index is not None and (before is None or before.index != index):
+            self._names[index] = (*self._names.get(index, ()), meta.name)
+        return _keys(before.key if before else None, key)
+
+    def forget(self, plural: str, raw: bytes | msgspec.Raw) -> tuple[Key, ...]:
+        """Take an object's last state as its JSON, now that it is gone or has lost our label; give the keys.
+
+        Raises:
+            msgspec.DecodeError: when it isn't the JSON of an object.
+        """
+        meta = self._envelope.decode(raw).metadata
+        self._deleted.pop(meta.uid, None)
+        place = (plural, meta.namespace, meta.name)
+        before = self._entries.get(place)
+        if before is not None and before.version > meta.version:
+            return ()
+        self._drop(place)
+        key = (meta.namespace, meta.name) if plural == naming.PLURAL else meta.key
+        return _keys(before.key if before else None, key)
+
+    def keep_only(self, plural: str, namespace: str, listed: Iterable[Key], version: int) -> tuple[Key, ...]:
+        """Drop what a complete list of that version lacks, of one namespace or of all with ""; give the keys.
+
+        What is newer than the list stays: it was written after the list had been made.
+        """
+        kept = set(listed)
+        found: list[Key] = []
+        for place, entry in list(self._entries.items()):
+            is_meant = place[0] == plural and namespace in ("", place[1])
+            if is_meant and place[1:] not in kept and entry.version <= version:
+                self._drop(place)
+                found.extend(_keys(entry.key))
+        for uid, (kind, where, name) in list(self._deleted.items()):
+            if kind == plural and namespace in ("", where) and (where, name) not in kept:
+                del self._deleted[uid]
+        return tuple(found)
+
+    def advance(self, plural: str, namespace: str, version: int) -> None:
+        """Remember how far a watch has come: it has brought everything up to that version."""
+        self._newest[plural, namespace] = max(version, self._newest.get((plural, namespace), 0))
+
+    # What the operator itself knows
+
+    def learn(self, manifest: Manifest) -> None:
+        """Take an object that the API server has just answered with, to a read or to a write of ours.
+
+        Not one that the watch can't keep up to date because it lacks our label, and not one that the watch has seen go.
+        """
+        plural = _PLURALS[manifest["kind"]]
+        metadata = manifest["metadata"]
+        is_known = (plural, metadata["namespace"], metadata["name"]) in self._entries
+        came = max(self._newest.get((plural, scope), 0) for scope in ("", metadata["namespace"]))
+        is_labelled = (metadata.get("labels") or {}).get(naming.LABEL_MANAGED_BY) == naming.APP
+        is_new = is_labelled and int(metadata["resourceVersion"]) > came
+        if is_labelled or plural == naming.PLURAL if is_known else is_new:
+            self.put(plural, msgspec.json.encode(manifest))
+
+    def bury(self, plural: str, namespace: str, name: str, uid: str) -> None:
+        """Take that the operator has deleted an object; late events won't bring it back."""
+        place = (plural, namespace, name)
+        entry = self._entries.get(place)
+        if entry is not None and entry.uid == uid:
+            self._drop(place)
+            self._deleted[uid] = place
+
+    def drop_missing(self, body: Manifest) -> None:
+        """Drop a ModelDeployment that a live read hasn't found, unless the watch has brought another since."""
+        metadata = body["metadata"]
+        place = (naming.PLURAL, metadata["namespace"], metadata["name"])
+        entry = self._entries.get(place)
+        if entry is not None and entry.version == int(metadata["resourceVersion"]):
+            self._drop(place)
+
+    # What visits ask
+
+    def get(self, plural: str, namespace: str, name: str) -> Manifest | None:
+        """Give an object; None when there is none."""
+        entry = self._entries.get((plural, namespace, name))
+        return None if entry is None else self._read(plural, entry)
+
+    def observe(self, namespace: str, name: str) -> Observed:
+        """Give everything around a ModelDeployment except its pods."""
+        found = {kind: self.get(kind.plural, namespace, name) for kind in _SINGLE}
+        return Observed(
+            children={kind: manifest for kind, manifest in found.items() if manifest is not None},
+            revisions=self.select(Kind.CONTROLLER_REVISION.plural, namespace, name),
+            replica_sets=self.select(REPLICA_SETS, namespace, name),
+        )
+
+    def select(self, plural: str, namespace: str, name: str) -> tuple[Manifest, ...]:
+        """Give the ControllerRevisions, ReplicaSets or pods of a ModelDeployment, by name."""
+        names = self._names.get((plural, namespace, name), ())
+        return tuple(self._read(plural, self._entries[plural, namespace, each]) for each in sorted(names))
+
+    def keys(self) -> tuple[Key, ...]:
+        """Give every ModelDeployment there is."""
+        return tuple(place[1:] for place in self._entries if place[0] == naming.PLURAL)
+
+    def counts(self) -> dict[str, tuple[int, int]]:
+        """Give the number of objects and of their bytes, by kind."""
+        totals: dict[str, tuple[int, int]] = {}
+        for (plural, _namespace, _name), entry in self._entries.items():
+            number, size = totals.get(plural, (0, 0))
+            totals[plural] = (number + 1, size + len(entry.data))
+        return totals
+
+    # Inside
+
+    def _drop(self, place: Place) -> None:
+        entry = self._entries.pop(place, None)
+        if entry is None or entry.index is None:
+            return
+        names = tuple(each for each in self._names[entry.index] if each != place[2])
+        if names:
+            self._names[entry.index] = names
+        else:
+            del self._names[entry.index]
+
+    def _read(self, plural: str, entry: _Entry) -> Manifest:
+        manifest: Manifest = msgspec.json.decode(self._decompress(plural, entry.data))
+        if (kind := _PAYLOADS.get(plural)) is not None and "kind" not in manifest:
+            # Items of a list come without their kind.
+            manifest |= {"apiVersion": kind.api_version, "kind": kind.kind}
+        return manifest
+
+    def _compress(self, plural: str, raw: bytes | msgspec.Raw) -> bytes:
+        like = self._dictionaries.setdefault(plural, bytes(raw)[:_DICTIONARY_BYTES])
+        packer = zlib.compressobj(_LEVEL, zlib.DEFLATED, _RAW_WINDOW, 9, zlib.Z_DEFAULT_STRATEGY, like)
+        return packer.compress(raw) + packer.flush()
+
+    def _decompress(self, plural: str, data: bytes) -> bytes:
+        return zlib.decompressobj(_RAW_WINDOW, self._dictionaries[plural]).decompress(data)
+
+
+def _index(plural: str, meta: Meta) -> Place | None:
+    """Give under what an object that is looked up by label is found, as `naming.selector_labels` would."""
+    if plural not in _SEVERAL or meta.labels is None or meta.labels.name != naming.APP_NAME:
+        return None
+    return plural, meta.namespace, meta.labels.instance
+
+
+def _keys(*keys: Key | None) -> tuple[Key, ...]:
+    return tuple(dict.fromkeys(key for key in keys if key is not None))

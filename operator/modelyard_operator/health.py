@@ -1,8 +1,9 @@
 """The operator's own port: /livez, /readyz and /metrics.
 
-Liveness is told from work that gets done, not from the fact that HTTP answers: a queue that stands still or an event
-loop that is late makes it fail. A deaf watch isn't asked about here: `freshness` ends the process for that. Run by
-`__main__`.
+Liveness is told from work that gets done, not from the fact that HTTP answers: it fails when the queue stands still or
+a part has missed its time, and by itself when the event loop hangs. It does not fail because the API server is down,
+when a restart would help nobody: calls that fail are work that gets done. A deaf watch isn't asked about here either:
+`freshness` ends the process for that. Run by `__main__`.
 """
 
 import asyncio
@@ -11,7 +12,7 @@ from collections.abc import Callable
 import prometheus_client
 from aiohttp import web
 
-from modelyard_operator import metrics
+from modelyard_operator import metrics, pulse
 
 STUCK_SECONDS = 300.0  # every API call has a timeout of 30 s; nothing honest takes this long
 _LAG_PERIOD_SECONDS = 1.0
@@ -20,10 +21,15 @@ _LAG_PERIOD_SECONDS = 1.0
 class Health:
     """Answers the probes."""
 
-    def __init__(self, numbers: metrics.Metrics, oldest_seconds: Callable[[], float]) -> None:
+    def __init__(self, numbers: metrics.Metrics, life: pulse.Pulse) -> None:
         self._metrics = numbers
-        self._oldest_seconds = oldest_seconds
+        self._pulse = life
         self._is_ready = False
+        self._stuck_seconds: Callable[[], float] = float
+
+    def watch_queue(self, stuck_seconds: Callable[[], float]) -> None:
+        """Answer for the queue, too, from when it is worked on: a standby's grows and has to."""
+        self._stuck_seconds = stuck_seconds
 
     def set_ready(self, ready: bool) -> None:
         """Say whether the watches run; /readyz repeats it."""
@@ -49,9 +55,12 @@ class Health:
             self._metrics.loop_lag_seconds.set(max(0.0, loop.time() - before - _LAG_PERIOD_SECONDS))
 
     async def _livez(self, _request: web.Request) -> web.Response:
-        age = self._oldest_seconds()
-        if age > STUCK_SECONDS:
-            return web.Response(status=503, text=f"a key has been waiting for {age:.0f} s\n")
+        faults = [f"{part}: no sign of life for {age:.0f} s" for part, age in self._pulse.stopped().items()]
+        stuck_seconds = self._stuck_seconds()
+        if stuck_seconds > STUCK_SECONDS:
+            faults.append(f"queue: nothing gets done for {stuck_seconds:.0f} s")
+        if faults:
+            return web.Response(status=503, text="\n".join(faults) + "\n")
         return web.Response(text="ok\n")
 
     async def _readyz(self, _request: web.Request) -> web.Response:
@@ -60,5 +69,7 @@ class Health:
         return web.Response(text="ok\n")
 
     async def _expose(self, _request: web.Request) -> web.Response:
+        for part, age in self._pulse.ages().items():
+            self._metrics.part_age_seconds.labels(part).set(age)
         body = prometheus_client.generate_latest(self._metrics.registry)
         return web.Response(body=body, headers={"Content-Type": prometheus_client.CONTENT_TYPE_LATEST})

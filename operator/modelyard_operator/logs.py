@@ -1,12 +1,15 @@
 """JSON logs: one object per line, a constant message and keys, for our own loggers and kopf's alike.
 
-Set up once by `__main__`. Keys come from `extra=`; nothing is formatted into messages, and no secret is ever passed.
+Set up once by `__main__`. Keys come from `extra=`; nothing is formatted into messages. No secret is ever passed, and
+what looks like one all the same, in another's words, is taken out of every text.
 """
 
 import datetime
 import json
 import logging
 import sys
+
+from modelyard_operator import redaction
 
 # What every LogRecord has; the rest of a record's attributes are the keys that were given with `extra`.
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
@@ -23,14 +26,14 @@ class JsonFormatter(logging.Formatter):
             ),
             "level": record.levelname.lower(),
             "logger": record.name,
-            "message": record.getMessage(),
+            "message": redaction.redact(record.getMessage()),
         }
         # kopf attaches whole objects to its records; only what is plain gets through.
         for key, value in vars(record).items():
             if key not in _STANDARD and isinstance(value, str | int | float | bool):
-                line[key] = value  # type: ignore[assignment]
+                line[key] = redaction.redact(value) if isinstance(value, str) else value  # type: ignore[assignment]
         if record.exc_info:
-            line["exception"] = self.formatException(record.exc_info)
+            line["exception"] = redaction.redact(self.formatException(record.exc_info))
         return json.dumps(line, ensure_ascii=False)
 
 

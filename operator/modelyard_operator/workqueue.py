@@ -36,6 +36,7 @@ class WorkQueue:
         self._in_flight: dict[Key, float] = {}
         self._again: set[Key] = set()  # added while in flight
         self._failures: dict[Key, int] = {}
+        self._last_done = 0.0
         self._waiters: list[asyncio.Future[None]] = []  # idle workers
         self._is_stopping = False
 
@@ -47,6 +48,7 @@ class WorkQueue:
             self._again.add(key)
         elif key not in self._due:
             self._due[key] = self._time()
+            self._metrics.queue_depth.set(len(self._due))
             self._notify()
 
     def add_after(self, key: Key, seconds: float) -> None:
@@ -60,6 +62,8 @@ class WorkQueue:
 
     async def run(self, workers: int) -> None:
         """Work until `stop`, then finish what is in flight."""
+        # What came before has waited for us to lead, not for a worker.
+        self._due = dict.fromkeys(self._due, self._time())
         async with asyncio.TaskGroup() as group:
             for number in range(workers):
                 group.create_task(self._work(), name=f"reconcile worker {number}")
@@ -73,6 +77,12 @@ class WorkQueue:
         """Give the age of the oldest key that is due or in flight: how long somebody has been waiting."""
         since = min((*self._due.values(), *self._in_flight.values()), default=self._time())
         return self._time() - since
+
+    def stuck_seconds(self) -> float:
+        """Give for how long nothing has got done although there was something to do, or one key has been in flight."""
+        now = self._time()
+        waiting = min(self._due.values(), default=now)
+        return now - min(*self._in_flight.values(), max(self._last_done, waiting), now)
 
     async def _work(self) -> None:
         while (key := await self._next()) is not None:
@@ -99,6 +109,7 @@ class WorkQueue:
             logger.info("stalled", extra=keys)
         except Exception as error:  # the outermost loop: one resource must never stop the others
             result = "error"
+            self._metrics.reconcile_errors.labels(_reason(error)).inc()
             self._retry(key, error)
         self._metrics.reconciles.labels(result).inc()
 
@@ -148,6 +159,7 @@ class WorkQueue:
 
     def _done(self, key: Key) -> None:
         del self._in_flight[key]
+        self._last_done = self._time()
         if key in self._again:
             self._again.discard(key)
             self.add(key)
@@ -170,3 +182,10 @@ class WorkQueue:
 
     def _time(self) -> float:
         return asyncio.get_running_loop().time()
+
+
+def _reason(error: Exception) -> str:
+    """Give an error's name for /metrics: few, and without anything from outside."""
+    if type(error) is errors.ClusterError:
+        return f"HTTP{error.status}" if error.status else "NoAnswer"
+    return type(error).__name__

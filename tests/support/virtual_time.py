@@ -10,14 +10,15 @@ class Loop(asyncio.SelectorEventLoop):
 
     def __init__(self) -> None:
         super().__init__()
-        self._now = 1000.0
+        self._now = 0.0
 
     def time(self) -> float:
         return self._now
 
     def _run_once(self) -> None:
-        if not self._ready and self._scheduled:  # type: ignore[attr-defined]
-            self._now = max(self._now, self._scheduled[0].when())  # type: ignore[attr-defined]
+        pending = [timer.when() for timer in self._scheduled if not timer.cancelled()]  # type: ignore[attr-defined]
+        if not self._ready and pending:  # type: ignore[attr-defined]
+            self._now = max(self._now, min(pending))
         super()._run_once()  # type: ignore[misc]
 
 

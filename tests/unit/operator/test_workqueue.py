@@ -2,35 +2,13 @@
 
 import asyncio
 import itertools
-from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any
+from collections.abc import Awaitable, Callable
 
 from modelyard_operator import errors, metrics, workqueue
+from tests.support import virtual_time
 
 A, B = ("default", "a"), ("default", "b")
 Reconcile = Callable[[workqueue.Key], Awaitable[None]]
-
-
-class Clock(asyncio.SelectorEventLoop):
-    """An event loop whose time jumps to the next timer instead of waiting for it."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.now = 0.0
-
-    def time(self) -> float:
-        return self.now
-
-    def _run_once(self) -> None:
-        pending = [timer.when() for timer in self._scheduled if not timer.cancelled()]  # type: ignore[attr-defined]
-        if not self._ready and pending:  # type: ignore[attr-defined]
-            self.now = max(self.now, min(pending))
-        super()._run_once()  # type: ignore[misc]
-
-
-def run(story: Coroutine[Any, Any, None]) -> None:
-    with asyncio.Runner(loop_factory=Clock) as runner:
-        runner.run(story)
 
 
 async def work(queue: workqueue.WorkQueue, seconds: float, workers: int = 2) -> None:
@@ -63,7 +41,7 @@ def test_a_key_that_is_added_twice_is_visited_once() -> None:
         await work(queue, 1)
         assert [key for _, key in visits] == [A, B]
 
-    run(story())
+    virtual_time.run(story())
 
 
 def test_a_key_is_never_in_flight_twice_and_what_came_meanwhile_is_visited_afterwards() -> None:
@@ -86,7 +64,7 @@ def test_a_key_is_never_in_flight_twice_and_what_came_meanwhile_is_visited_after
         await work(queue, 10)
         assert visits == [A, A]
 
-    run(story())
+    virtual_time.run(story())
 
 
 def test_different_keys_are_visited_at_the_same_time() -> None:
@@ -103,7 +81,7 @@ def test_different_keys_are_visited_at_the_same_time() -> None:
         assert not both.broken
         assert queue.oldest_seconds() == 0
 
-    run(story())
+    virtual_time.run(story())
 
 
 def test_waiting_comes_back_after_its_own_time() -> None:
@@ -116,7 +94,7 @@ def test_waiting_comes_back_after_its_own_time() -> None:
         await work(queue, 100)
         assert visits == [(0, A), (2, A)]
 
-    run(story())
+    virtual_time.run(story())
 
 
 def test_stalled_waits_for_the_next_event() -> None:
@@ -128,7 +106,7 @@ def test_stalled_waits_for_the_next_event() -> None:
         await work(queue, 100)
         assert visits == [(0, A), (50, A)]
 
-    run(story())
+    virtual_time.run(story())
 
 
 def test_an_event_overtakes_a_retry() -> None:
@@ -142,7 +120,7 @@ def test_an_event_overtakes_a_retry() -> None:
         await work(queue, 100)
         assert visits == [(0, A), (5, A)]
 
-    run(story())
+    virtual_time.run(story())
 
 
 def test_the_earlier_of_two_times_counts() -> None:
@@ -155,7 +133,7 @@ def test_the_earlier_of_two_times_counts() -> None:
         await work(queue, 100)
         assert visits == [(10, A)]
 
-    run(story())
+    virtual_time.run(story())
 
 
 def test_errors_are_retried_with_growing_patience_and_success_forgets_them() -> None:
@@ -174,7 +152,7 @@ def test_errors_are_retried_with_growing_patience_and_success_forgets_them() -> 
             assert 0.75 * nominal <= gap <= 1.25 * nominal
         assert 0.75 <= gaps[-1] <= 1.25  # after a success the patience begins anew
 
-    run(story())
+    virtual_time.run(story())
 
 
 def test_the_api_servers_own_wish_to_wait_is_granted() -> None:
@@ -186,7 +164,7 @@ def test_the_api_servers_own_wish_to_wait_is_granted() -> None:
         await work(queue, 100)
         assert visits == [(0, A), (30, A)]
 
-    run(story())
+    virtual_time.run(story())
 
 
 def test_stopping_lets_what_is_in_flight_finish_and_starts_nothing_new() -> None:
@@ -203,7 +181,7 @@ def test_stopping_lets_what_is_in_flight_finish_and_starts_nothing_new() -> None
         await work(queue, 1, workers=1)
         assert finished == [A]
 
-    run(story())
+    virtual_time.run(story())
 
 
 def test_the_age_of_the_oldest_key_tells_a_queue_that_stands_still() -> None:
@@ -219,7 +197,7 @@ def test_the_age_of_the_oldest_key_tells_a_queue_that_stands_still() -> None:
         working.cancel()
         await asyncio.gather(working, return_exceptions=True)
 
-    run(story())
+    virtual_time.run(story())
 
 
 def test_results_are_counted() -> None:
@@ -234,4 +212,74 @@ def test_results_are_counted() -> None:
         assert sample("modelyard_operator_reconcile_total", {"result": "stalled"}) == 1
         assert sample("workqueue_depth") == 0
 
-    run(story())
+    virtual_time.run(story())
+
+
+def test_a_queue_that_works_is_not_stuck_however_much_waits() -> None:
+    async def story() -> None:
+        async def reconcile(_key: workqueue.Key) -> None:
+            await asyncio.sleep(30)
+            raise errors.ClusterError("read", 0, "no answer in time")
+
+        queue = workqueue.WorkQueue(reconcile, metrics.Metrics())
+        for number in range(100):
+            queue.add(("default", str(number)))
+        working = asyncio.create_task(queue.run(1))
+        for _ in range(20):
+            await asyncio.sleep(60)
+            assert queue.stuck_seconds() <= 30
+        assert queue.oldest_seconds() > 1000
+        queue.stop()
+        await working
+
+    virtual_time.run(story())
+
+
+def test_a_queue_is_stuck_when_nobody_works_or_one_visit_hangs() -> None:
+    async def story() -> None:
+        async def reconcile(key: workqueue.Key) -> None:
+            await asyncio.sleep(10_000 if key == A else 1)
+
+        queue = workqueue.WorkQueue(reconcile, metrics.Metrics())
+        assert queue.stuck_seconds() == 0
+        queue.add(B)
+        await asyncio.sleep(400)
+        assert queue.stuck_seconds() == 400
+        working = asyncio.create_task(queue.run(2))
+        await asyncio.sleep(2)
+        assert queue.stuck_seconds() == 0
+        queue.add(A)
+        for _ in range(20):
+            await asyncio.sleep(20)
+            queue.add(B)
+        assert queue.stuck_seconds() > 300
+        working.cancel()
+
+    virtual_time.run(story())
+
+
+def test_what_waited_before_the_first_worker_came_is_as_young_as_the_workers() -> None:
+    async def story() -> None:
+        numbers = metrics.Metrics()
+        queue = workqueue.WorkQueue(recording([]), numbers)
+        queue.add(A)
+        assert numbers.registry.get_sample_value("workqueue_depth") == 1
+        await asyncio.sleep(1000)
+        await work(queue, 1)
+        assert numbers.registry.get_sample_value("workqueue_queue_duration_seconds_sum") == 0
+
+    virtual_time.run(story())
+
+
+def test_errors_are_counted_by_what_failed() -> None:
+    async def story() -> None:
+        numbers = metrics.Metrics()
+        failures = (errors.ClusterError("a", 503, "b"), errors.ClusterError("a", 0, "b"), ValueError("c"))
+        queue = workqueue.WorkQueue(recording([], *failures, errors.NotLeading("a")), numbers)
+        queue.add(A)
+        await work(queue, 100)
+        for reason in ("HTTP503", "NoAnswer", "ValueError", "NotLeading"):
+            labels = {"reason": reason}
+            assert numbers.registry.get_sample_value("modelyard_operator_reconcile_errors_total", labels) == 1
+
+    virtual_time.run(story())

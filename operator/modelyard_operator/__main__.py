@@ -6,6 +6,7 @@ restarted and starts from what is there).
 
 import asyncio
 import datetime
+import importlib.metadata
 import logging
 import os
 import random
@@ -24,6 +25,7 @@ from modelyard_operator import (
     logs,
     metrics,
     naming,
+    pulse,
     reconciler,
     workqueue,
 )
@@ -41,11 +43,13 @@ class _Operator:
     def __init__(self, settings: config.OperatorConfig, link: connection.Connection) -> None:
         self.settings = settings
         self.link = link
-        self.metrics = metrics.Metrics()
+        self.metrics = metrics.Metrics(importlib.metadata.version("modelyard"))
         self.cluster = cluster.ApiCluster(link, self.metrics)
         visits = reconciler.Reconciler(self.cluster, settings, _now)
         self.queue = workqueue.WorkQueue(visits.reconcile, self.metrics)
-        self.health = health.Health(self.metrics, self.queue.oldest_seconds)
+        self.pulse = pulse.Pulse()
+        self.health = health.Health(self.metrics, self.pulse)
+        self.health.watch_queue(self.queue.stuck_seconds)
         self.seen = freshness.Seen()
         self.ready, self.stop = asyncio.Event(), asyncio.Event()
 

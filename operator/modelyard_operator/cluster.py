@@ -3,17 +3,18 @@
 Implements `reconciler.Cluster`, and lists for `freshness` and the resync. All reads are live, never from a cache:
 what is decided on them may be destructive. Deletes and applies name the UID that was looked at, so that an object
 which has taken another's place is never touched, and what is created is created only where nothing is. Every write
-has to pass the fence. Decides nothing.
+has to pass the fence, but for the one that moves it: the Lease. Decides nothing.
 """
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 import aiohttp
 import msgspec
 
-from modelyard_operator import connection, errors, metrics, naming, objects, plan
+from modelyard_operator import connection, errors, events, lease, metrics, naming, objects, plan
 from modelyard_operator import fence as fences
 from modelyard_operator.objects import Kind, Manifest
 from modelyard_operator.observed import Observed
@@ -61,6 +62,7 @@ class _Call(msgspec.Struct, frozen=True):
     query: Mapping[str, str] = {}
     headers: Mapping[str, str] = {}
     body: Manifest | None = None
+    is_fenced: bool = True
 
 
 class ApiCluster:
@@ -128,6 +130,24 @@ class ApiCluster:
                 raise
         return None
 
+    async def create_event(self, manifest: Manifest) -> None:
+        """Create an Event; fails with 409 when there is one of that name."""
+        path = _path(events.API_VERSION, events.PLURAL, manifest["metadata"]["namespace"])
+        await self._send(_Call("POST", events.PLURAL, path, body=manifest))
+
+    async def get_lease(self, namespace: str, name: str) -> Manifest | None:
+        """Read a Lease; None when there is none."""
+        return await self._get(lease.API_VERSION, lease.PLURAL, namespace, name)
+
+    async def write_lease(self, manifest: Manifest) -> Manifest:
+        """Replace the version of a Lease that the manifest names, or create it, whatever the fence says."""
+        metadata = manifest["metadata"]
+        is_new = "resourceVersion" not in metadata
+        name = "" if is_new else metadata["name"]
+        path = _path(lease.API_VERSION, lease.PLURAL, metadata["namespace"], name)
+        verb = "POST" if is_new else "PUT"
+        return await self._send(_Call(verb, lease.PLURAL, path, body=manifest, is_fenced=False))
+
     async def list_model_deployments(self, namespace: str | None) -> AsyncIterator[ObjectMeta]:
         """Give the metadata of every ModelDeployment of one namespace, or of all with None, page by page."""
         where = f"/namespaces/{namespace}" if namespace else ""
@@ -187,9 +207,12 @@ class ApiCluster:
             sent["Authorization"] = authorization
         url, what, code = self._link.server + call.path, f"{call.verb} {call.path}", 0
         timeout, data = self._fenced(call, what)
+        # The API server lets go of a call at the same time as we do, so that none outlives the fence there either.
+        query = {**call.query, "timeout": f"{int((timeout.total or 0) * 1000)}ms"}
+        started = time.monotonic()
         try:
             async with self._link.session.request(
-                call.verb, url, params=call.query, headers=sent, data=data, timeout=timeout
+                call.verb, url, params=query, headers=sent, data=data, timeout=timeout
             ) as response:
                 code = response.status
                 answer = await response.read()
@@ -197,6 +220,7 @@ class ApiCluster:
             raise errors.ClusterError(what, 0, str(error) or "no answer in time") from error
         finally:
             self._metrics.api_requests.labels(call.verb, call.resource, str(code)).inc()
+            self._metrics.api_seconds.labels(call.verb, call.resource).observe(time.monotonic() - started)
         if code >= 300:
             raise _refused(what, code, answer, response.headers.get("Retry-After", ""))
         return answer
@@ -206,7 +230,7 @@ class ApiCluster:
     ) -> tuple[aiohttp.ClientTimeout, bytes | aiohttp.payload.Payload | None]:
         """Give how long a call may take, and its body."""
         data = None if call.body is None else msgspec.json.encode(call.body)
-        if call.verb == "GET":
+        if call.verb == "GET" or not call.is_fenced:
             return _TIMEOUT, data
         seconds = min(_TOTAL_SECONDS, self._fence.check(what))
         timeout = aiohttp.ClientTimeout(total=seconds, sock_connect=_CONNECT_SECONDS)

@@ -9,7 +9,18 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from modelyard_operator import api, config, desired, errors, marks, objects, plan, revisions, rollout
+from modelyard_operator import (
+    adoption,
+    api,
+    config,
+    desired,
+    errors,
+    marks,
+    objects,
+    plan,
+    revisions,
+    rollout,
+)
 from modelyard_operator import visit as visits
 from modelyard_operator.desired import pod, revision
 from modelyard_operator.objects import Manifest
@@ -34,7 +45,7 @@ def decide(body: Manifest, seen: Observed, settings: config.OperatorConfig) -> D
     try:
         model_deployment = api.parse(body)
         wanted = revisions.name(model_deployment)
-        target = rollout.choose(model_deployment, wanted, seen.owned(visit.identity.uid))
+        target = rollout.choose(model_deployment, wanted, visit.ours)
         visit = msgspec.structs.replace(
             visit, model_deployment=model_deployment, revision=wanted, target=target
         )
@@ -56,7 +67,7 @@ def _actions(
     seen, target = visit.seen, visit.target
     stored = revisions.find(visit.revision, seen.revisions)
     snapshot = _snapshot(model_deployment, visit, stored, settings)
-    first = plan.plan_revision(visit.identity, snapshot, stored)
+    first = plan.converge_revision(snapshot, stored)
     running = snapshot if target.failed is None else revisions.find(target.revision, seen.revisions)
     template = revision.stored_template(running or snapshot)
     wanted = desired.children(model_deployment, template, creating=seen.deployment is None)
@@ -74,15 +85,29 @@ def _snapshot(
     stored: Manifest | None,
     settings: config.OperatorConfig,
 ) -> Manifest:
-    """Give the wanted ControllerRevision: its data as stored, rendered only when it is seen for the first time."""
+    """Give the wanted ControllerRevision: its data as stored, rendered only when it is seen for the first time.
+
+    Raises:
+        errors.Stalled: NameTaken; and what rendering raises.
+        errors.Waiting: as for `plan.plan`.
+    """
     number = revisions.number(visit.revision, visit.seen.revisions)
-    if stored is None:
-        template = pod.render(model_deployment, visit.revision, settings)
-        data = {"intent": revisions.intent(model_deployment), "template": template}
-        return revision.build(visit.identity, visit.revision, data, number, {})
+    if (
+        stored is None
+        or not objects.is_owned_by(stored, visit.identity.uid)
+        or "deletionTimestamp" in stored["metadata"]
+    ):
+        data = {
+            "intent": revisions.intent(model_deployment),
+            "template": pod.render(model_deployment, visit.revision, settings),
+        }
+        if stored is None:
+            return revision.build(visit.identity, visit.revision, data, number, {})
+        if not adoption.is_adoptable(stored, visit.seen, visit.identity, data):
+            plan.refuse(visit.identity, stored)
     # Whoever may ask for a rollback needs to know what to go back to; for all others the mark is made at the switch.
     is_marked = model_deployment.spec.rollout.on_failure == "Rollback"
-    is_ready = is_marked and rollout.proves_ready(visit.revision, visit.seen)
+    is_ready = is_marked and rollout.proves_ready(visit.revision, visit.ours)
     written = marks.annotations(ready=marks.was_ready(stored) or is_ready, failed=visit.target.failed)
     return revision.build(visit.identity, visit.revision, stored["data"], number, written)
 
@@ -92,13 +117,11 @@ def _marks_of_others(visit: visits.Visit, expired: Sequence[Manifest]) -> Iterat
 
     The moment before the Deployment is changed is the last at which it can be seen that what it ran was ready.
     """
-    seen = visit.seen.owned(visit.identity.uid)
+    seen = visit.ours
     for stored in seen.revisions:
         name = objects.name(stored)
         if name == visit.revision or stored in expired:
             continue
         is_ready = marks.was_ready(stored) or rollout.proves_ready(name, seen)
         written = marks.annotations(ready=is_ready, failed=None)
-        yield from plan.plan_revision(
-            visit.identity, revision.rebuild(visit.identity, stored, written), stored
-        )
+        yield from plan.converge_revision(revision.rebuild(visit.identity, stored, written), stored)

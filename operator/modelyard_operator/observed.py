@@ -32,15 +32,12 @@ class Observed(msgspec.Struct, frozen=True):
         """The Deployment, if there is one of our name."""
         return self.children.get(Kind.DEPLOYMENT)
 
-    def owned(self, uid: str) -> "Observed":
-        """Give the same without what belongs to others: their Deployment and revisions say nothing about us."""
-        return msgspec.structs.replace(
-            self,
-            children={
-                kind: child for kind, child in self.children.items() if objects.is_owned_by(child, uid)
-            },
-            revisions=tuple(each for each in self.revisions if objects.is_owned_by(each, uid)),
-        )
+    def find(self, kind: Kind, name: str) -> Manifest | None:
+        """Give one child by its name, None when there is none."""
+        if kind is Kind.CONTROLLER_REVISION:
+            named = (each for each in self.revisions if each["metadata"]["name"] == name)
+            return next(named, None)
+        return self.children.get(kind)
 
     def with_applied(self, live: Manifest) -> "Observed":
         """Give the same with one object replaced by what the API server made of our apply."""

@@ -5,10 +5,11 @@ should be; nothing is ever planned against an object that we don't own. Pure.
 """
 
 from collections.abc import Mapping, Sequence
+from typing import NoReturn
 
 import msgspec
 
-from modelyard_operator import api, drift, errors, naming, objects
+from modelyard_operator import adoption, api, drift, errors, naming, objects
 from modelyard_operator.objects import Kind, Manifest
 from modelyard_operator.observed import Observed
 
@@ -72,12 +73,11 @@ def plan(
         errors.Waiting: when it belongs to an earlier ModelDeployment of the same name that is still being deleted.
     """
     for kind in wanted:
-        if kind in seen.children:
-            _check_owner(identity, seen.children[kind])
+        if kind in seen.children and not _is_to_keep(identity, seen.children[kind]):
+            refuse(identity, seen.children[kind])
     actions: list[Action] = []
     for kind, live in seen.children.items():
-        is_ours = objects.is_owned_by(live, identity.uid)
-        if kind not in wanted and is_ours and "deletionTimestamp" not in live["metadata"]:
+        if kind not in wanted and _is_to_keep(identity, live):
             actions.append(_delete(kind, live))
     for kind in Kind:
         if kind in wanted:
@@ -88,33 +88,33 @@ def plan(
     return tuple(actions)
 
 
-def plan_revision(identity: api.Identity, wanted: Manifest, live: Manifest | None) -> tuple[Action, ...]:
-    """Give the write that stores a revision, if one is needed.
-
-    Raises:
-        errors.Stalled: NameTaken.
-        errors.Waiting: as for `plan`.
-    """
-    if live is not None:
-        _check_owner(identity, live)
+def converge_revision(wanted: Manifest, live: Manifest | None) -> tuple[Action, ...]:
+    """Give the write that stores a revision, adopts it or changes its marks, if one is needed."""
     return tuple(_converge(wanted, live, least=None))
 
 
-def _check_owner(identity: api.Identity, live: Manifest) -> None:
-    if objects.is_leaving(live, identity.name) and not (
-        objects.is_owned_by(live, identity.uid) and "deletionTimestamp" not in live["metadata"]
-    ):
+def refuse(identity: api.Identity, live: Manifest) -> NoReturn:
+    """Say why an object of a wanted name can't be used.
+
+    Raises:
+        errors.Waiting: it belongs to an earlier ModelDeployment of the same name, or is being deleted.
+        errors.Stalled: NameTaken, it belongs to somebody else.
+    """
+    if objects.is_leaving(live, identity.name):
         raise errors.Waiting(
             "WaitingForDeletion",
             f"{objects.describe(live)} is still being deleted; a new one follows as soon as it is gone.",
             DELETION_POLL_SECONDS,
         )
-    if not objects.is_owned_by(live, identity.uid):
-        raise errors.Stalled(
-            "NameTaken",
-            f"{objects.describe(live)} exists already and does not belong to this ModelDeployment. It is left as it is."
-            " Delete or rename it, or give the ModelDeployment another name.",
-        )
+    raise errors.Stalled(
+        "NameTaken",
+        f"{objects.describe(live)} exists already and does not belong to this ModelDeployment. It is left as it is."
+        " Delete or rename it, or give the ModelDeployment another name.",
+    )
+
+
+def _is_to_keep(identity: api.Identity, live: Manifest) -> bool:
+    return adoption.is_ours(live, identity) and "deletionTimestamp" not in live["metadata"]
 
 
 def _least(wanted: Mapping[Kind, Manifest]) -> int | None:

@@ -5,7 +5,7 @@
 
 import msgspec
 
-from modelyard_operator import api, errors, revisions, rollout
+from modelyard_operator import adoption, api, errors, revisions, rollout
 from modelyard_operator.observed import Observed
 
 Outcome = errors.Stalled | errors.Waiting | errors.ClusterError
@@ -37,7 +37,7 @@ class Visit(msgspec.Struct, frozen=True):
     @property
     def ours(self) -> Observed:
         """What was seen, without what belongs to somebody else: that says nothing about us."""
-        return self.seen.owned(self.identity.uid)
+        return adoption.ours(self.seen, self.identity)
 
 
 class Pods(msgspec.Struct, frozen=True):

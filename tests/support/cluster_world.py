@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from modelyard_operator import config, errors, naming, reconciler
+from modelyard_operator import config, errors, naming, reconciler, store
 from modelyard_operator.objects import Kind, Manifest
 
 SETTINGS = config.OperatorConfig(
@@ -47,17 +47,19 @@ class World:
         cluster: reconciler.Cluster,
         namespace: str = "default",
         settings: config.OperatorConfig = SETTINGS,
+        memory: store.Store | None = None,
     ) -> None:
         self.backend = backend
         self.cluster = cluster
         self.namespace = namespace
+        self.memory = memory
         self._clock = itertools.count()
         self._pods = itertools.count()
         self.with_settings(settings)
 
     def with_settings(self, settings: config.OperatorConfig) -> None:
         """Go on with an operator of another configuration, as after an upgrade."""
-        self.reconciler = reconciler.Reconciler(self.cluster, settings, self._now)
+        self.reconciler = reconciler.Reconciler(self.cluster, settings, self._now, self.memory)
 
     def _now(self) -> str:
         return f"2026-02-01T{next(self._clock) // 60:02d}:{next(self._clock) % 60:02d}:00Z"
@@ -82,15 +84,36 @@ class World:
     async def remove(self, kind: Kind) -> None:
         await self.backend.remove(kind.plural, self.namespace, "iris")
 
+    async def orphan(self) -> None:
+        """Play kubectl delete --cascade=orphan with the garbage collector's part in it."""
+        await self.backend.remove(naming.PLURAL, self.namespace, "iris")
+        for kind in Kind:
+            for child in await self.backend.listed(kind.plural, self.namespace):
+                patch = {"metadata": {"ownerReferences": None}}
+                await self.backend.patch(kind.plural, self.namespace, child["metadata"]["name"], patch)
+
     # The operator
 
     async def visit(self) -> Exception | None:
-        """Let the operator visit once; give how it ended."""
+        """Let the operator visit once, with a memory that is up to date if it has one; give how it ended."""
+        if self.memory is not None:
+            await self.remember(self.memory)
         try:
             await self.reconciler.reconcile((self.namespace, "iris"))
         except (errors.Stalled, errors.Waiting, errors.ClusterError) as outcome:
             return outcome
         return None
+
+    async def remember(self, memory: store.Store) -> None:
+        """Play the watches: bring a memory up to date."""
+        for plural in (naming.PLURAL, *store.CHILDREN):
+            keys = []
+            for manifest in await self.backend.listed(plural, self.namespace):
+                labels = manifest["metadata"].get("labels") or {}
+                if plural == naming.PLURAL or labels.get(naming.LABEL_MANAGED_BY) == naming.APP:
+                    memory.put(plural, msgspec.json.encode(manifest))
+                    keys.append((self.namespace, manifest["metadata"]["name"]))
+            memory.keep_only(plural, self.namespace, keys, 2**62)
 
     async def converge(self) -> Exception | None:
         """Let the operator visit until nothing changes any more; give how the last visit ended."""

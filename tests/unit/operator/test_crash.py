@@ -59,6 +59,11 @@ def change(**spec: Any) -> Step:
     return lambda world: world.change(**spec)
 
 
+async def readopt(world: cluster_world.World) -> None:
+    await world.orphan()
+    await world.create(replicas=2)
+
+
 BROKEN = {"uri": "s3://b/broken"}
 STORIES: dict[str, tuple[dict[str, Any], list[Step]]] = {
     "create": ({"replicas": 2}, []),
@@ -82,6 +87,7 @@ STORIES: dict[str, tuple[dict[str, Any], list[Step]]] = {
         {"replicas": 2},
         [change(rollout={"strategy": "Recreate"}, model={"uri": "s3://b/new"}), change(rollout=None)],
     ),
+    "orphan and adopt": ({"replicas": 2}, [readopt]),
     "roll back": ({"replicas": 2, "rollout": {"onFailure": "Rollback"}}, [change(model=BROKEN)]),
     "roll back what was held": (
         {"replicas": 2},

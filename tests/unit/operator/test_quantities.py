@@ -27,3 +27,16 @@ def test_equal_means_the_same_value_and_two_texts_that_are_none_are_not_equal() 
     assert quantities.are_equal("1000m", 1)
     assert not quantities.are_equal("1000m", "1001m")
     assert not quantities.are_equal("much", "much")
+
+
+@pytest.mark.parametrize(
+    ("asked", "kept"), [("1e-30", "1e-3"), ("1.0000000001", "1001m"), ("9Ei", "9223372036854775807")]
+)
+def test_what_the_api_server_rounds_is_the_same_so_that_it_is_not_applied_for_ever(
+    asked: str, kept: str
+) -> None:
+    assert quantities.are_equal(asked, kept)
+
+
+def test_two_values_that_round_to_the_same_are_still_two() -> None:
+    assert not quantities.are_equal("1.0001", "1.0002")

@@ -6,12 +6,12 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 UV     := $(BIN)/uv
-SOURCES := operator runtime devcluster demo tests
+SOURCES := operator runtime devcluster demo bench tests
 export PYTHONPATH := operator:runtime:.
 
 .DEFAULT_GOAL := help
 .PHONY: help venv lint format typecheck test test-unit test-contract test-integration test-e2e torture \
-        demo demo-down generate update-golden lock verify images cluster-up cluster-down cluster-status clean
+        bench-operator demo demo-down generate update-golden lock verify images cluster-up cluster-down cluster-status clean
 
 help:  ## Show this list
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -52,6 +52,9 @@ test-e2e: venv  ## Chart, pods, traffic, on a real cluster
 
 torture: venv  ## Long campaigns of faults against the operator; seeds are printed, ARGS="--only NAME --seed N"
 	$(BIN)/python -m tests.torture $(ARGS)
+
+bench-operator: venv  ## The operator with 300, 1,000 and 5,000 resources (30 min; ARGS="--sizes 300")
+	@$(BIN)/python -m bench.operator_scale $(ARGS)
 
 demo: venv  ## Everything it needs, then two models served and checked
 	@$(BIN)/python -m demo up

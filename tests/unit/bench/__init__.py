@@ -1,0 +1,1 @@
+"""Measurements: what is computed and shown, without measuring."""

@@ -101,6 +101,11 @@ def _settings() -> kopf.OperatorSettings:
     settings.networking.connect_timeout = 5.0
     settings.networking.request_timeout = 30.0
     settings.watching.connect_timeout = 5.0
+    # A stream that falls silent is given up within 40 s. An honest one ends itself before: the API server's bookmarks
+    # come only once a minute.
+    settings.watching.server_timeout = 30
+    settings.watching.inactivity_timeout = 40.0
+    settings.watching.reconnect_backoff = 0.5  # 410 after 410: list and watch again, but not at full speed
     settings.process.ultimate_exiting_timeout = None  # ends with the pod's grace period
     for kind in _WATCHED_CHILDREN:
         group, version = _group_and_version(kind)

@@ -1,7 +1,9 @@
 """The operator's process: reads the environment, wires the parts together, and ends when one of them can't go on.
 
-Exit codes: 0 after SIGTERM, 78 when the configuration can't be used, 1 when the watch died or went deaf (the pod is
-restarted and starts from what is there).
+Exit codes: 0 after SIGTERM, 78 when the configuration can't be used, 75 when another operator has become the leader, 1
+when the watch died or went deaf (the pod is restarted and starts from what is there).
+
+All processes watch and are ready; only the leader works on its queue, and only while the fence is open it can write.
 """
 
 import asyncio
@@ -10,7 +12,9 @@ import importlib.metadata
 import logging
 import os
 import random
+import secrets
 import signal
+import socket
 import sys
 from collections.abc import Mapping
 
@@ -19,9 +23,12 @@ from modelyard_operator import (
     config,
     connection,
     errors,
+    fence,
     freshness,
     handlers,
     health,
+    leadership,
+    lease,
     logs,
     metrics,
     naming,
@@ -33,6 +40,7 @@ from modelyard_operator import (
 logger = logging.getLogger("modelyard_operator")
 
 EXIT_CONFIG = 78  # EX_CONFIG of sysexits.h
+EXIT_NOT_LEADING = 75  # EX_TEMPFAIL: start anew and stand by
 _CRD_POLL_SECONDS = 2.0
 _STOP_SECONDS = 15.0  # within the 30 s that a pod has by default
 
@@ -44,12 +52,16 @@ class _Operator:
         self.settings = settings
         self.link = link
         self.metrics = metrics.Metrics(importlib.metadata.version("modelyard"))
-        self.cluster = cluster.ApiCluster(link, self.metrics)
+        self.fence = fence.Fence() if settings.lease_namespace else fence.unfenced()
+        self.cluster = cluster.ApiCluster(link, self.metrics, self.fence)
         visits = reconciler.Reconciler(self.cluster, settings, _now)
         self.queue = workqueue.WorkQueue(visits.reconcile, self.metrics)
         self.pulse = pulse.Pulse()
         self.health = health.Health(self.metrics, self.pulse)
-        self.health.watch_queue(self.queue.stuck_seconds)
+        candidacy = lease.Candidacy(settings.lease_namespace, settings.lease_name, _identity())
+        self.leadership = leadership.Leadership(self.cluster, self.fence, candidacy, _stamp, self.pulse.beat)
+        self.metrics.leading.set_function(lambda: float(self.fence.seconds_left() > 0))
+        self.metrics.queue_oldest_seconds.set_function(self.queue.oldest_seconds)
         self.seen = freshness.Seen()
         self.ready, self.stop = asyncio.Event(), asyncio.Event()
 
@@ -66,9 +78,10 @@ class _Operator:
 
     async def _work(self) -> None:
         guard = freshness.Guard(self.seen, self._versions, self.settings.freshness_grace_seconds)
-        workers = asyncio.create_task(self.queue.run(self.settings.workers), name="workers")
+        workers = asyncio.create_task(self._reconcile(), name="workers")
         parts = [
             workers,
+            asyncio.create_task(self._lead(), name="leadership"),
             asyncio.create_task(guard.watch(self.settings.freshness_interval_seconds), name="freshness"),
             asyncio.create_task(self.health.measure_lag(), name="loop lag"),
             asyncio.create_task(self._resync(), name="resync"),
@@ -83,12 +96,32 @@ class _Operator:
         self.queue.stop()
         self.stop.set()
         # A reconcile that is under way may finish; cut short, it would be finished by the next process all the same.
-        await asyncio.wait([workers, watches], timeout=_STOP_SECONDS)
+        leads = self.leadership.leads.is_set()
+        await asyncio.wait([workers, watches] if leads else [watches], timeout=_STOP_SECONDS)
+        is_at_rest = workers.done()
         for part in parts:
             part.cancel()
         await asyncio.gather(*parts, return_exceptions=True)
+        if leads and is_at_rest:
+            # A write that was cut short may still be carried out; then the Lease has to run out by itself.
+            await self.leadership.give_back()
         for part in done:
             part.result()
+
+    async def _lead(self) -> None:
+        """Take part in the election once this process could do the work at once."""
+        await self.ready.wait()
+        if not self.settings.lease_namespace:
+            self.leadership.leads.set()
+            await self.stop.wait()
+            return
+        await self.leadership.run()
+
+    async def _reconcile(self) -> None:
+        """Work on the queue from when this process leads."""
+        await self.leadership.leads.wait()
+        self.health.watch_queue(self.queue.stuck_seconds)
+        await self.queue.run(self.settings.workers)
 
     async def _announce(self) -> None:
         """Say when the watches run, then take over the signals that kopf has installed."""
@@ -120,6 +153,9 @@ class _Operator:
         return found
 
     async def _versions(self) -> Mapping[str, int]:
+        settings = self.settings
+        rounds = settings.freshness_interval_seconds + settings.freshness_grace_seconds
+        self.pulse.beat("freshness", within_seconds=rounds + pulse.WITHIN_SECONDS)
         return {found.uid: int(found.resource_version) for found in await self._list()}
 
     async def _wait_for_crd(self) -> None:
@@ -146,6 +182,15 @@ async def _run(settings: config.OperatorConfig) -> None:
     await _Operator(settings, link).run()
 
 
+def _identity() -> str:
+    """Give a name that no other process has, not even the one before in the same container."""
+    return f"{socket.gethostname()}_{secrets.token_hex(4)}"
+
+
+def _stamp() -> str:
+    return datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
 def _now() -> str:
     return datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
@@ -162,6 +207,9 @@ def main() -> int:
     except freshness.Deaf as deaf:
         logger.error("deaf", extra={"error": str(deaf)})
         return 1
+    except leadership.Lost as lost:
+        logger.error("not the leader any more", extra={"error": str(lost)})
+        return EXIT_NOT_LEADING
     except Exception:  # the outermost edge: whatever ended a part ends the process, and the pod is restarted
         logger.exception("ended")
         return 1

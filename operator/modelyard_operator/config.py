@@ -36,6 +36,8 @@ class OperatorConfig(msgspec.Struct, frozen=True):
     )
     freshness_interval_seconds: float = 60.0  # MODELYARD_FRESHNESS_INTERVAL_SECONDS
     freshness_grace_seconds: float = 30.0  # MODELYARD_FRESHNESS_GRACE_SECONDS
+    lease_namespace: str = ""  # MODELYARD_LEASE_NAMESPACE; empty only without leader election
+    lease_name: str = "modelyard-operator"  # MODELYARD_LEASE_NAME
     health_port: int = 8081  # MODELYARD_HEALTH_PORT
     log_level: str = "info"  # MODELYARD_LOG_LEVEL
 
@@ -67,6 +69,8 @@ def from_env(environment: Mapping[str, str]) -> OperatorConfig:
         freshness_grace_seconds=_number(
             env, "MODELYARD_FRESHNESS_GRACE_SECONDS", default.freshness_grace_seconds, (1, 3600)
         ),
+        lease_namespace=_lease_namespace(env),
+        lease_name=_name(env, "MODELYARD_LEASE_NAME", default.lease_name),
         health_port=int(_number(env, "MODELYARD_HEALTH_PORT", default.health_port, (0, 65535))),
         log_level=_choice(env, "MODELYARD_LOG_LEVEL", default.log_level, LOG_LEVELS),
     )
@@ -113,6 +117,26 @@ def _namespaces(env: Mapping[str, str]) -> tuple[str, ...]:
             "Write names separated by commas; leave it empty for the whole cluster."
         )
     return names
+
+
+def _lease_namespace(env: Mapping[str, str]) -> str:
+    """Give the namespace of the Lease, or nothing when this operator is alone by its user's word."""
+    if _choice(env, "MODELYARD_LEADER_ELECTION", "true", ("true", "false")) == "false":
+        return ""
+    if "MODELYARD_LEASE_NAMESPACE" not in env:
+        raise errors.ConfigInvalid(
+            "MODELYARD_LEADER_ELECTION: operators elect a leader by a Lease, and there is no namespace for it. Set"
+            " MODELYARD_LEASE_NAMESPACE (in a pod: to its own), or MODELYARD_LEADER_ELECTION=false when no other"
+            " operator can be running."
+        )
+    return _name(env, "MODELYARD_LEASE_NAMESPACE", "")
+
+
+def _name(env: Mapping[str, str], variable: str, default: str) -> str:
+    name = env.get(variable, default)
+    if not _DNS_LABEL.fullmatch(name):
+        raise errors.ConfigInvalid(f"{variable}={name!r}: write a name of a-z, 0-9 and '-', at most 63 long.")
+    return name
 
 
 def _words(env: Mapping[str, str], variable: str) -> tuple[str, ...]:

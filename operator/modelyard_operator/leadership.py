@@ -17,6 +17,7 @@ from modelyard_operator.objects import Manifest
 
 logger = logging.getLogger(__name__)
 
+PART = "election"  # in the pulse
 _RETRY_SECONDS = 0.5  # after a call that failed, while the deadline comes nearer
 
 
@@ -43,15 +44,15 @@ class Leadership:
         self,
         leases: Leases,
         barrier: fence.Fence,
-        where: tuple[str, str],
-        identity: str,
+        candidacy: lease.Candidacy,
         stamp: Callable[[], str],
+        beat: Callable[[str], None],
     ) -> None:
         self._leases = leases
         self._fence = barrier
-        self._where = where
-        self._identity = identity
+        self._candidacy = candidacy
         self._stamp = stamp  # the wall clock, for people; nothing is decided on it
+        self._beat = beat
         self._seen: lease.Observation | None = None
         self._is_current = False  # what was seen last is our own write's answer, so there is no need to read
         self._said = ""
@@ -64,6 +65,7 @@ class Leadership:
             Lost: when it was, and somebody else is now.
         """
         while True:
+            self._beat(PART)
             try:
                 seconds = await self._turn()
             except (errors.ClusterError, TimeoutError) as error:
@@ -77,7 +79,7 @@ class Leadership:
         self._fence.close()
         if self._seen is None:
             return
-        back = lease.given_back(self._seen.lease, self._identity, self._stamp())
+        back = lease.given_back(self._seen.lease, self._candidacy.identity, self._stamp())
         if back is None:
             return
         try:
@@ -90,21 +92,21 @@ class Leadership:
         """Do what has to be done now; give the seconds until the next turn."""
         if not self._is_current or self._seen is None:
             async with asyncio.timeout(lease.CALL_SECONDS):
-                found = await self._leases.get_lease(*self._where)
+                found = await self._leases.get_lease(self._candidacy.namespace, self._candidacy.name)
             self._seen = lease.observe(self._seen, found, self._fence.now())
         decision = lease.decide(
-            self._seen, self._identity, is_leading=self.leads.is_set(), now=self._fence.now()
+            self._seen, self._candidacy.identity, is_leading=self.leads.is_set(), now=self._fence.now()
         )
         match decision:
             case lease.Lost(holder):
                 self._fence.close()
-                raise Lost(f"{holder} holds the Lease {'/'.join(self._where)}")
+                raise Lost(f"{holder} holds the Lease {self._candidacy.lease}")
             case lease.Wait(seconds):
                 self._is_current = False
                 self._say("standing by")
                 return seconds
             case lease.Restore():
-                await self._write(lease.restored(*self._where))
+                await self._write(lease.restored(self._candidacy.namespace, self._candidacy.name))
                 self._say("the Lease was missing and has been put back")
                 return lease.POLL_SECONDS
             case lease.Acquire(held) | lease.Renew(held):
@@ -113,7 +115,7 @@ class Leadership:
 
     async def _hold(self, held: Manifest) -> None:
         sent = self._fence.now()  # before, not after: the heir may see our renewal once it is on its way
-        stored = await self._write(lease.taken(held, self._identity, self._stamp()))
+        stored = await self._write(lease.taken(held, self._candidacy.identity, self._stamp()))
         self._fence.open(sent + lease.DEADLINE_SECONDS)
         self._seen = lease.Observation(stored, sent, was_held=True)
         self._is_current = True
@@ -131,5 +133,7 @@ class Leadership:
             self._said = message
             level = logging.WARNING if keys else logging.INFO
             logger.log(
-                level, message, extra={"lease": "/".join(self._where), "holder": self._identity, **keys}
+                level,
+                message,
+                extra={"lease": self._candidacy.lease, "identity": self._candidacy.identity, **keys},
             )

@@ -42,6 +42,19 @@ _GIVEN_BACK_SECONDS = (
 )
 
 
+class Candidacy(msgspec.Struct, frozen=True):
+    """Which Lease, and under which identity: one that no other process, past or present, has."""
+
+    namespace: str
+    name: str
+    identity: str
+
+    @property
+    def lease(self) -> str:
+        """The Lease for people."""
+        return f"{self.namespace}/{self.name}"
+
+
 class Acquire(msgspec.Struct, frozen=True):
     """Take this Lease."""
 

@@ -35,6 +35,9 @@ def test_the_default_values_fit_their_schema() -> None:
     [
         ({"watchNamespaces": ["Team A"]}, "watchNamespaces"),
         ({"operator": {"image": {"repository": "x", "digest": "sha256:1"}}}, "digest"),
+        ({"operator": {"image": {"repository": "x"}, "replicas": 0}}, "replicas"),
+        ({"operator": {"image": {"repository": "x"}, "podMonitor": {"interval": "often"}}}, "often"),
+        ({"operator": {"image": {"repository": "x"}, "networkPolicy": {"egress": []}}}, "egress"),
         ({"operatr": {}}, "operatr"),
         ({"runtimeClasses": {"GPU!": {"image": "x"}}}, "GPU!"),
         ({"runtimeClasses": {"default": {"imag": "x"}}}, "imag"),

@@ -144,6 +144,7 @@ async def spawn(kubeconfig: Path, log: Path, port: int, environment: dict[str, s
         "KUBECONFIG": str(kubeconfig),
         "MODELYARD_RUNTIME_CLASSES": '{"default": {"image": "modelyard/runtime:test"}}',
         "MODELYARD_HEALTH_PORT": str(port),
+        "MODELYARD_LEADER_ELECTION": "false",
         **environment,
     }
     with log.open("ab") as sink:

@@ -7,10 +7,11 @@ import pytest
 from modelyard_operator import config, errors
 
 CLASSES = {"MODELYARD_RUNTIME_CLASSES": '{"default": {"image": "runtime:1"}}'}
+NEEDED = {**CLASSES, "MODELYARD_LEADER_ELECTION": "false"}
 
 
-def test_only_the_runtime_classes_are_needed() -> None:
-    settings = config.from_env(CLASSES)
+def test_only_the_runtime_classes_and_a_word_on_other_operators_are_needed() -> None:
+    settings = config.from_env(NEEDED)
     assert settings == config.OperatorConfig(
         runtime_classes={"default": config.RuntimeClass(image="runtime:1")}
     )
@@ -29,6 +30,8 @@ def test_every_variable_is_read() -> None:
             "MODELYARD_RESYNC_SECONDS": "1.5",
             "MODELYARD_FRESHNESS_INTERVAL_SECONDS": "2",
             "MODELYARD_FRESHNESS_GRACE_SECONDS": "3",
+            "MODELYARD_LEASE_NAMESPACE": "modelyard-system",
+            "MODELYARD_LEASE_NAME": "team-operator",
             "MODELYARD_HEALTH_PORT": "0",
             "MODELYARD_LOG_LEVEL": "debug",
         }
@@ -43,6 +46,8 @@ def test_every_variable_is_read() -> None:
         resync_seconds=1.5,
         freshness_interval_seconds=2.0,
         freshness_grace_seconds=3.0,
+        lease_namespace="modelyard-system",
+        lease_name="team-operator",
         health_port=0,
         log_level="debug",
     )
@@ -57,6 +62,9 @@ def test_every_variable_is_read() -> None:
         ("MODELYARD_RUNTIME_CLASSES", '{"default": {"imag": "x"}}', "imag"),
         ("MODELYARD_WATCH_NAMESPACES", "Team A", "'Team A' is no namespace name"),
         ("MODELYARD_ARTIFACT_SIZE_LIMIT", "10GB", "for example 10Gi"),
+        ("MODELYARD_LEADER_ELECTION", "true", "Set MODELYARD_LEASE_NAMESPACE (in a pod: to its own)"),
+        ("MODELYARD_LEADER_ELECTION", "no", "one of true, false"),
+        ("MODELYARD_LEASE_NAME", "A.b", "write a name of a-z"),
         ("MODELYARD_WORKERS", "many", "from 1 to 100"),
         ("MODELYARD_WORKERS", "0", "from 1 to 100"),
         ("MODELYARD_WORKERS", "1.5", "from 1 to 100"),
@@ -69,5 +77,9 @@ def test_a_wrong_value_is_told_with_its_variable_and_a_right_one(
     variable: str, value: str, words: str
 ) -> None:
     with pytest.raises(errors.ConfigInvalid, match=re.escape(words)) as refused:
-        config.from_env({**CLASSES, variable: value})
+        config.from_env({**NEEDED, variable: value})
     assert str(refused.value).startswith(variable)
+
+
+def test_without_leader_election_a_namespace_of_the_lease_means_nothing() -> None:
+    assert config.from_env({**NEEDED, "MODELYARD_LEASE_NAMESPACE": "a"}).lease_namespace == ""

@@ -19,7 +19,9 @@ class Process:
         self.identity = identity
         self.fence = fence.Fence(clock=asyncio.get_running_loop().time)
         self.way = leases.Faulty(server, chance) if chance else server
-        self.leadership = leadership.Leadership(self.way, self.fence, WHERE, identity, lambda: "now")
+        self.leadership = leadership.Leadership(
+            self.way, self.fence, lease.Candidacy(*WHERE, identity), lambda: "now", lambda _part: None
+        )
         self.task = asyncio.create_task(self.leadership.run())
 
     @property

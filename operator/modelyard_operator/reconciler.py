@@ -4,11 +4,14 @@
 timer, a restart) and the reason is never looked at. All decisions are made by pure modules; this one only puts their
 results in order. It may die between any two writes: the next visit starts from what is there. It knows neither kopf
 nor where its time comes from.
+
+What is decided from memory is carried out on exactly the versions that were remembered; when the API server finds one
+outdated, everything is read live and decided again (`sight`, docs/adr/0006).
 """
 
 import logging
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 
@@ -16,67 +19,42 @@ from modelyard_operator import (
     api,
     conditions,
     config,
-    decision,
     drift,
     errors,
     naming,
+    objects,
     plan,
-    revisions,
+    sight,
     status,
+    store,
 )
 from modelyard_operator import visit as visits
-from modelyard_operator.objects import Kind, Manifest
+from modelyard_operator.objects import Manifest
 from modelyard_operator.observed import Observed
 
 logger = logging.getLogger(__name__)
 
 Key = tuple[str, str]  # namespace, name
-ROLLOUT_POLL_SECONDS = 2.0  # pods aren't watched; a failure is seen this soon
-STALLED_POLL_SECONDS = 15.0  # the kubelet retries by itself, and the reason may change or pass
+# The watches say what changes; these are for what they may miss, and cost no API call.
+ROLLOUT_POLL_SECONDS = 15.0
+STALLED_POLL_SECONDS = 60.0
 
-
-class Cluster(Protocol):
-    """What a visit needs from the API server; `cluster` talks to a real one, the tests have one in memory.
-
-    Every method raises errors.ClusterError when the call fails.
-    """
-
-    async def get_model_deployment(self, namespace: str, name: str) -> Manifest | None:
-        """Read the resource; None when there is none."""
-        ...
-
-    async def get(self, kind: Kind, namespace: str, name: str) -> Manifest | None:
-        """Read one child; None when there is none."""
-        ...
-
-    async def observe(self, namespace: str, name: str) -> Observed:
-        """Read everything around a ModelDeployment except its pods."""
-        ...
-
-    async def list_pods(self, namespace: str, name: str) -> tuple[Manifest, ...]:
-        """Read the pods of a ModelDeployment."""
-        ...
-
-    async def apply(self, action: plan.Apply) -> Manifest:
-        """Carry out a server-side apply and give the object that came of it."""
-        ...
-
-    async def delete(self, action: plan.Delete) -> None:
-        """Delete one object; one that is gone or has been replaced counts as deleted."""
-        ...
-
-    async def apply_status(self, manifest: Manifest) -> None:
-        """Carry out a server-side apply on the status of a ModelDeployment."""
-        ...
+Cluster = sight.Cluster
 
 
 class Reconciler:
     """Brings ModelDeployments to what their specs ask for, one visit at a time."""
 
-    def __init__(self, cluster: Cluster, settings: config.OperatorConfig, now: Callable[[], str]) -> None:
+    def __init__(
+        self,
+        cluster: Cluster,
+        settings: config.OperatorConfig,
+        now: Callable[[], str],
+        memory: store.Store | None = None,
+    ) -> None:
         self._cluster = cluster
-        self._settings = settings
         self._now = now
+        self._lookout = sight.Lookout(cluster, settings, memory)
 
     async def reconcile(self, key: Key) -> None:
         """Visit one ModelDeployment.
@@ -86,38 +64,31 @@ class Reconciler:
             errors.Waiting: come back later; the status says what for.
             errors.ClusterError: an API call failed.
         """
-        body = await self._cluster.get_model_deployment(*key)
-        if body is None or api.parse_identity(body).is_deleting:
-            return  # garbage collection removes the children
-        visit = await self._execute(await self._decide(key, body))
-        said = status.summarize(visit, body.get("status") or {}, self._now())
-        await self._say(body, said)
+        seen = await self._lookout.look(key)
+        if seen is None:
+            return  # gone or going: garbage collection removes the children
+        try:
+            visit = await self._execute(seen)
+        except errors.ClusterError as error:
+            if error.status != 409 or seen.is_live:
+                raise
+            seen = await self._lookout.look_live(key)  # memory was behind, or somebody was faster
+            if seen is None:
+                return
+            visit = await self._execute(seen)
+        said = status.summarize(visit, seen.body.get("status") or {}, self._now())
+        await self._say(seen.body, said)
         if visit.outcome is not None:
             raise visit.outcome
         _raise_if_unfinished(said)
 
-    async def _decide(self, key: Key, body: Manifest) -> decision.Decision:
-        seen = await self._cluster.observe(*key)
-        decided = decision.decide(body, seen, self._settings)
-        revision = decided.visit.revision
-        if revision and revisions.find(revision, seen.revisions) is None:
-            # Not among ours by label; the name may be taken all the same.
-            taken = await self._cluster.get(Kind.CONTROLLER_REVISION, key[0], revision)
-            if taken is not None:
-                seen = seen.with_applied(taken)
-                decided = decision.decide(body, seen, self._settings)
-        if decided.wants_pods:
-            # Read before anything is written: what they say can change the decision (rollback), not only the status.
-            pods = await self._cluster.list_pods(*key)
-            return decision.decide(body, msgspec.structs.replace(seen, pods=pods), self._settings)
-        return decided
-
-    async def _execute(self, decided: decision.Decision) -> visits.Visit:
+    async def _execute(self, seen: sight.Sight) -> visits.Visit:
         """Make the writes that are needed; what stops them becomes the visit's outcome."""
-        visit = decided.visit
-        for action in decided.actions:
+        visit = seen.decided.visit
+        for action in seen.decided.actions:
+            exact = action if seen.is_live else _with_version(action, visit.seen)
             try:
-                visit = msgspec.structs.replace(visit, seen=await self._write(action, visit))
+                visit = msgspec.structs.replace(visit, seen=await self._write(exact, visit))
             except errors.ClusterError as outcome:
                 if outcome.status == 409:
                     raise  # somebody was faster: look again before saying anything
@@ -133,8 +104,11 @@ class Reconciler:
         logger.info("write", extra=keys)
         if isinstance(action, plan.Delete):
             await self._cluster.delete(action)
+            self._lookout.bury(action)
             return visit.seen.without(action.kind, action.name)
-        return visit.seen.with_applied(await self._cluster.apply(action))
+        live = await self._cluster.apply(action)
+        self._lookout.learn(live)
+        return visit.seen.with_applied(live)
 
     async def _say(self, body: Manifest, said: api.Status) -> None:
         manifest: dict[str, Any] = {
@@ -145,7 +119,18 @@ class Reconciler:
         }
         comparable = {"status": manifest["status"]}
         if drift.differences(comparable, body, naming.STATUS_MANAGER, "status"):
-            await self._cluster.apply_status(manifest)
+            answer = await self._cluster.apply_status(manifest)
+            if answer is not None:
+                self._lookout.learn(answer)
+
+
+def _with_version(action: plan.Action, seen: Observed) -> plan.Action:
+    """Give the same write, to be carried out only on the version that was seen; creations and deletes as they are."""
+    if isinstance(action, plan.Delete) or not action.uid:
+        return action
+    live = seen.find(objects.kind_of(action.manifest), objects.name(action.manifest))
+    version = live["metadata"]["resourceVersion"] if live else ""
+    return msgspec.structs.replace(action, version=version)
 
 
 def _raise_if_unfinished(said: api.Status) -> None:

@@ -24,6 +24,9 @@ Place = tuple[str, str, str]  # plural, namespace, name
 REPLICA_SETS = "replicasets"
 PODS = "pods"
 
+# What is kept besides the ModelDeployments: everything with our label.
+CHILDREN = (*(kind.plural for kind in Kind), REPLICA_SETS, PODS)
+
 _LEVEL = 1
 _RAW_WINDOW = -15  # no header and no checksum: nothing leaves this process
 _DICTIONARY_BYTES = 2**15  # what the window of zlib reaches back
@@ -189,13 +192,11 @@ class Store:
             self._drop(place)
             self._deleted[uid] = place
 
-    def drop_missing(self, body: Manifest) -> None:
-        """Drop a ModelDeployment that a live read hasn't found, unless the watch has brought another since."""
-        metadata = body["metadata"]
-        place = (naming.PLURAL, metadata["namespace"], metadata["name"])
-        entry = self._entries.get(place)
-        if entry is not None and entry.version == int(metadata["resourceVersion"]):
-            self._drop(place)
+    def drop(self, plural: str, namespace: str, name: str, version: int) -> None:
+        """Drop an object that a live read hasn't found, unless another version has come since: `version` was there."""
+        entry = self._entries.get((plural, namespace, name))
+        if entry is not None and entry.version == version:
+            self._drop((plural, namespace, name))
 
     # What visits ask
 
@@ -203,6 +204,11 @@ class Store:
         """Give an object; None when there is none."""
         entry = self._entries.get((plural, namespace, name))
         return None if entry is None else self._read(plural, entry)
+
+    def version(self, plural: str, namespace: str, name: str) -> int:
+        """Give the version of an object, 0 when there is none."""
+        entry = self._entries.get((plural, namespace, name))
+        return 0 if entry is None else entry.version
 
     def observe(self, namespace: str, name: str) -> Observed:
         """Give everything around a ModelDeployment except its pods."""

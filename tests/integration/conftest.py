@@ -5,11 +5,12 @@ import itertools
 import os
 from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import pytest
 
 from devcluster import clusters
+from modelyard_operator import store
 from tests.support import cluster_apiserver, cluster_world
 
 _namespaces = itertools.count(1)
@@ -31,17 +32,30 @@ async def _install(kubeconfig: Path) -> None:
         await backend.install_crd()
 
 
-Run = Callable[[Callable[[cluster_world.World], Coroutine[Any, Any, None]]], None]
+class Run(Protocol):
+    """Runs a story with a world of its own, whose operator has a memory or reads everything live."""
+
+    def __call__(
+        self, story: Callable[[cluster_world.World], Coroutine[Any, Any, None]], remembers: bool = False
+    ) -> None: ...
 
 
 @pytest.fixture
 def in_world(kubeconfig: Path) -> Run:
     """Run a coroutine with a world in a namespace of its own on the real API server."""
 
-    async def run(story: Callable[[cluster_world.World], Coroutine[Any, Any, None]]) -> None:
+    async def play(
+        story: Callable[[cluster_world.World], Coroutine[Any, Any, None]], remembers: bool
+    ) -> None:
         async with cluster_apiserver.connect(kubeconfig) as (backend, cluster):
             namespace = f"test-{next(_namespaces)}"
             await backend.make_namespace(namespace)
-            await story(cluster_world.World(backend, cluster, namespace))
+            memory = store.Store() if remembers else None
+            await story(cluster_world.World(backend, cluster, namespace, memory=memory))
 
-    return lambda story: asyncio.run(run(story))
+    def run(
+        story: Callable[[cluster_world.World], Coroutine[Any, Any, None]], remembers: bool = False
+    ) -> None:
+        asyncio.run(play(story, remembers))
+
+    return run

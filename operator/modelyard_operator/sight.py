@@ -1,0 +1,176 @@
+"""Where a visit's decision comes from: memory first, and live reads for whatever a write will rest on.
+
+`reconciler` asks before it writes. Most visits end here: memory says that nothing has to be written, and no call is
+made. What a write may rest on is in docs/adr/0006: the resource itself is always read live; what is created is first
+looked for under its name, because somebody else's object carries no label of ours and isn't in memory; what is changed
+is named with the version that memory had; what is deleted or rolled back is decided on live reads alone. Never writes.
+"""
+
+from collections.abc import Iterator
+from typing import Protocol
+
+import msgspec
+
+from modelyard_operator import api, config, decision, naming, objects, plan, revisions, store
+from modelyard_operator.objects import Kind, Manifest
+from modelyard_operator.observed import Observed
+
+Key = tuple[str, str]  # namespace, name
+
+
+class Cluster(Protocol):
+    """What a visit needs from the API server; `cluster` talks to a real one, the tests have one in memory.
+
+    Every method raises errors.ClusterError when the call fails.
+    """
+
+    async def get_model_deployment(self, namespace: str, name: str) -> Manifest | None:
+        """Read the resource; None when there is none."""
+        ...
+
+    async def get(self, kind: Kind, namespace: str, name: str) -> Manifest | None:
+        """Read one child; None when there is none."""
+        ...
+
+    async def observe(self, namespace: str, name: str) -> Observed:
+        """Read everything around a ModelDeployment except its pods."""
+        ...
+
+    async def list_pods(self, namespace: str, name: str) -> tuple[Manifest, ...]:
+        """Read the pods of a ModelDeployment."""
+        ...
+
+    async def apply(self, action: plan.Apply) -> Manifest:
+        """Carry out a server-side apply and give the object that came of it.
+
+        Fails with 409 when the object isn't the one that `uid` and `version` name, or when there is one without a UID.
+        """
+        ...
+
+    async def delete(self, action: plan.Delete) -> None:
+        """Delete one object; one that is gone or has been replaced counts as deleted."""
+        ...
+
+    async def apply_status(self, manifest: Manifest) -> Manifest | None:
+        """Carry out a server-side apply on the status of a ModelDeployment and give it; None when it has gone."""
+        ...
+
+
+class Sight(msgspec.Struct, frozen=True):
+    """What a visit has seen and decided, and whether it was read live altogether."""
+
+    body: Manifest
+    decided: decision.Decision
+    is_live: bool
+
+
+class Lookout:
+    """Looks at one ModelDeployment at a time; without a memory every look is live."""
+
+    def __init__(
+        self, cluster: Cluster, settings: config.OperatorConfig, memory: store.Store | None = None
+    ) -> None:
+        self._cluster = cluster
+        self._settings = settings
+        self._memory = memory
+
+    async def look(self, key: Key) -> Sight | None:
+        """Decide from memory, and make sure of it when something has to be written; None when it has gone or is going.
+
+        Raises:
+            errors.ClusterError: an API call failed.
+        """
+        if self._memory is None:
+            return await self.look_live(key)
+        body = self._memory.get(naming.PLURAL, *key)
+        if body is None or api.parse_identity(body).is_deleting:
+            return None
+        seen = self._memory.observe(*key)
+        decided = decision.decide(body, seen, self._settings)
+        if decided.wants_pods:
+            seen = msgspec.structs.replace(seen, pods=self._memory.select(store.PODS, *key))
+            decided = decision.decide(body, seen, self._settings)
+        if not decided.actions:
+            return Sight(body, decided, is_live=False)
+        return await self._confirm(key, seen)
+
+    async def _confirm(self, key: Key, seen: Observed) -> Sight | None:
+        """Decide again with the resource as it is now, and with what may be there under names that memory lacks."""
+        body = await self._read(key)
+        if body is None:
+            return None
+        known: set[tuple[Kind, str]] = set()
+        while True:
+            decided = decision.decide(body, seen, self._settings)
+            if _has_to_be_live(decided):
+                return await self._look_around(key, body)
+            unknown = [each for each in _created(decided) if each not in known]
+            if not unknown:
+                return Sight(body, decided, is_live=False)
+            for kind, name in unknown:
+                found = await self._cluster.get(kind, key[0], name)
+                if found is not None:
+                    seen = seen.with_applied(found)
+                known.add((kind, name))
+
+    async def look_live(self, key: Key) -> Sight | None:
+        """Decide on live reads alone; None when the resource has gone or is being deleted.
+
+        Raises:
+            errors.ClusterError: an API call failed.
+        """
+        body = await self._read(key)
+        return None if body is None else await self._look_around(key, body)
+
+    async def _look_around(self, key: Key, body: Manifest) -> Sight:
+        """Read everything around a resource that has just been read, and decide."""
+        seen = await self._cluster.observe(*key)
+        decided = decision.decide(body, seen, self._settings)
+        revision = decided.visit.revision
+        if revision and revisions.find(revision, seen.revisions) is None:
+            # Not among ours by label; the name may be taken all the same.
+            taken = await self._cluster.get(Kind.CONTROLLER_REVISION, key[0], revision)
+            if taken is not None:
+                seen = seen.with_applied(taken)
+                decided = decision.decide(body, seen, self._settings)
+        if decided.wants_pods and seen.deployment is not None:
+            # Read before anything is written: what they say can change the decision (rollback), not only the status.
+            seen = msgspec.structs.replace(seen, pods=await self._cluster.list_pods(*key))
+            decided = decision.decide(body, seen, self._settings)
+        self.learn(*seen.children.values(), *seen.revisions)
+        return Sight(body, decided, is_live=True)
+
+    async def _read(self, key: Key) -> Manifest | None:
+        """Read the resource; None when it has gone or is being deleted."""
+        before = self._memory.version(naming.PLURAL, *key) if self._memory is not None else 0
+        body = await self._cluster.get_model_deployment(*key)
+        if body is None:
+            if self._memory is not None:
+                self._memory.drop(naming.PLURAL, *key, before)
+            return None
+        self.learn(body)
+        return None if api.parse_identity(body).is_deleting else body
+
+    def learn(self, *manifests: Manifest) -> None:
+        """Remember what the API server has just answered with."""
+        if self._memory is not None:
+            for manifest in manifests:
+                self._memory.learn(manifest)
+
+    def bury(self, action: plan.Delete) -> None:
+        """Remember that an object has been deleted."""
+        if self._memory is not None:
+            self._memory.bury(action.kind.plural, action.namespace, action.name, action.uid)
+
+
+def _has_to_be_live(decided: decision.Decision) -> bool:
+    """Says whether a decision does what a moment of the past must not cause: it deletes, or goes back."""
+    deletes = any(isinstance(action, plan.Delete) for action in decided.actions)
+    return deletes or decided.visit.target.failed is not None
+
+
+def _created(decided: decision.Decision) -> Iterator[tuple[Kind, str]]:
+    """Give what a decision creates."""
+    for action in decided.actions:
+        if isinstance(action, plan.Apply) and not action.uid:
+            yield objects.kind_of(action.manifest), objects.name(action.manifest)

@@ -64,6 +64,11 @@ class Devcluster:
     address: str
     host_address: str | None
 
+    @property
+    def audit_log(self) -> Path:
+        """Who asked the API server for what, one JSON event a line, written before the answer goes out."""
+        return embedded.layout_of(self.name).audit_log
+
     def load_image(self, image: images.Image) -> str:
         """Import an image into the node, unless it has it, and give the name that pods must use."""
         layout = embedded.layout_of(self.name)

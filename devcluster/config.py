@@ -99,6 +99,11 @@ class Layout:
         return self.root / "logs"
 
     @property
+    def audit_log(self) -> Path:
+        """What the API server was asked, by whom, at level Metadata."""
+        return self.logs / "audit.log"
+
+    @property
     def certificates(self) -> Path:
         """Keys and certificates."""
         return self.root / "certificates"

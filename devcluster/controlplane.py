@@ -53,7 +53,7 @@ def api_server(instance: config.Instance) -> list[str]:
         "--authorization-mode=Node,RBAC",
         "--enable-admission-plugins=NodeRestriction",
         f"--audit-policy-file={layout.configuration / 'audit-policy.json'}",
-        f"--audit-log-path={layout.logs / 'audit.log'}",
+        f"--audit-log-path={layout.audit_log}",
         "--audit-log-maxsize=100",
         "--audit-log-maxbackup=1",
         *_aggregation(instance),

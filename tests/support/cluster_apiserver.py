@@ -33,10 +33,15 @@ class ApiBackend:
         self._link = link
 
     async def request(
-        self, verb: str, path: str, body: Any = None, content_type: str = "application/json"
+        self,
+        verb: str,
+        path: str,
+        body: Any = None,
+        content_type: str = "application/json",
+        as_user: str = "",
     ) -> tuple[int, dict[str, Any]]:
-        """Make one call and give the status and the decoded answer."""
-        headers = {"Content-Type": content_type}
+        """Make one call, with the rights of another user when one is given; give the status and the decoded answer."""
+        headers = {"Content-Type": content_type, **({"Impersonate-User": as_user} if as_user else {})}
         data = None if body is None else json.dumps(body)
         async with self._link.session.request(
             verb, self._link.server + path, data=data, headers=headers
@@ -46,10 +51,15 @@ class ApiBackend:
             return answer.status, json.loads(text) if is_json else {"message": text}
 
     async def must(
-        self, verb: str, path: str, body: Any = None, content_type: str = "application/json"
+        self,
+        verb: str,
+        path: str,
+        body: Any = None,
+        content_type: str = "application/json",
+        as_user: str = "",
     ) -> Manifest:
         """Make one call that has to succeed."""
-        status, answer = await self.request(verb, path, body, content_type)
+        status, answer = await self.request(verb, path, body, content_type, as_user)
         if status >= 300:
             raise errors.ClusterError(f"{verb} {path}", status, answer.get("message", ""))
         return answer

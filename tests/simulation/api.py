@@ -13,11 +13,12 @@ import msgspec
 from modelyard_operator import errors, naming, objects, plan
 from modelyard_operator.objects import Kind, Manifest
 from modelyard_operator.observed import Observed
-from tests.simulation import fields
-from tests.support import cluster_fields, cluster_memory
+from tests.simulation import admission, fields
+from tests.support import cluster_fields
 
 Owner = tuple[str, str, str]  # manager, operation, subresource
 Name = tuple[str, str, str]  # plural, namespace, name
+_NOBODY_APPLIES = frozenset({"pods", "replicasets"})  # so nobody asks who owns their fields
 
 
 class Change(msgspec.Struct, frozen=True):
@@ -55,7 +56,7 @@ class FastCluster:
         self.objects: dict[Name, _Stored] = {}
         self.version = 100
         self._stale: set[Name] = set()  # an apply dropped fields that others may still be listed for
-        self.on_change: Callable[[Change], None] = lambda change: None
+        self.on_change: Callable[[Change], None] = _ignore
 
     # What the reconciler calls
 
@@ -77,8 +78,8 @@ class FastCluster:
     async def delete(self, action: plan.Delete) -> None:
         self.delete_now(action)
 
-    async def apply_status(self, manifest: Manifest) -> None:
-        self.apply_status_now(manifest)
+    async def apply_status(self, manifest: Manifest) -> Manifest | None:
+        return self.apply_status_now(manifest)
 
     # What the tests call: the hands of users and of Kubernetes' own controllers
 
@@ -112,7 +113,7 @@ class FastCluster:
 
     def observed(self, namespace: str, name: str) -> Observed:
         """Give everything around a ModelDeployment except its pods."""
-        children = {
+        children: dict[Kind, Manifest] = {
             kind: found
             for kind in Kind
             if kind is not Kind.CONTROLLER_REVISION
@@ -144,13 +145,17 @@ class FastCluster:
         created = {**manifest, "metadata": {**self._identity(name), **manifest["metadata"]}}
         if plural == naming.PLURAL:
             created["status"] = {"observedGeneration": -1}
+        if plural in _NOBODY_APPLIES:
+            return self._keep(name, created, {})
         return self._keep(name, created, {(manager, "Update", ""): frozenset(fields.flatten(manifest))})
 
     def patch_now(self, name: Name, patch: dict[str, Any], owner: Owner) -> Manifest:
         """Carry out a merge patch; its owner takes over what it changes."""
         stored = self.objects[name]
-        before, get = stored.manifest, cluster_fields.get
+        before, get = stored.manifest, fields.get
         after = fields.merge(before, patch)
+        if name[0] in _NOBODY_APPLIES:
+            return self._finish(name, after, {})
         changed: set[cluster_fields.Path] = set()
         gone: set[cluster_fields.Path] = set()
         for place in fields.touched(before, after, patch):
@@ -186,28 +191,26 @@ class FastCluster:
         if stored is not None and stored.manifest["metadata"]["uid"] == action.uid:
             self.remove_now(name)
 
-    def apply_status_now(self, manifest: Manifest) -> None:
+    def apply_status_now(self, manifest: Manifest) -> Manifest | None:
         """Carry out a server-side apply on the status of a ModelDeployment."""
         name = self._name(naming.PLURAL, manifest)
         if name not in self.objects:
-            return
+            return None
         action = plan.Apply(manifest, uid=manifest["metadata"]["uid"])
-        self._apply(name, action, (naming.STATUS_MANAGER, "Apply", "status"))
+        return self._apply(name, action, (naming.STATUS_MANAGER, "Apply", "status"))
 
     # Inside
 
     def _apply(self, name: Name, action: plan.Apply, owner: Owner) -> Manifest:
-        cluster_memory._validate(action.manifest)
         stored = self.objects.get(name)
-        if action.uid and (stored is None or stored.manifest["metadata"]["uid"] != action.uid):
-            raise errors.ClusterError(f"apply {name[0]}", 409, "uid mismatch")
+        admission.check(action, stored.manifest if stored else None)
         flat = fields.flatten(action.manifest)
         wanted = frozenset(flat)
         if stored is None:
             manifest = action.manifest
             created = {**manifest, "metadata": {**self._identity(name), **manifest["metadata"]}}
             return self._keep(name, created, {owner: wanted})
-        now, get = stored.manifest, cluster_fields.get
+        now, get = stored.manifest, fields.get
         different = {path for path, value in flat.items() if get(now, path) != value}
         owners = dict(stored.owners)
         for other, paths in stored.owners.items():
@@ -225,6 +228,7 @@ class FastCluster:
             if path in different or get(now, path) is cluster_fields.ABSENT:
                 now = fields.put(now, path, value)
         owners[owner] = wanted
+        admission.check_whole(now)
         return self._finish(name, now, owners)
 
     def _finish(
@@ -233,17 +237,19 @@ class FastCluster:
         """Keep what a write made of an object, unless it is as before."""
         before = self.objects[name].manifest
         after = _defaulted(after)
-        if after == before and owners == self.objects[name].owners:
+        mine = self.objects[name].owners
+        same_owners = owners == mine or {k: v for k, v in owners.items() if v} == {
+            k: v for k, v in mine.items() if v
+        }
+        if after == before and same_owners:
             return before
         metadata = after["metadata"]
-        if after != before:
-            self.version += 1
-            metadata = {**metadata, "resourceVersion": str(self.version)}
-            if after.get("spec") != before.get("spec"):
-                metadata["generation"] += 1
+        self.version += 1  # also when nothing but an owner has changed
+        metadata = {**metadata, "resourceVersion": str(self.version)}
+        if after.get("spec") != before.get("spec"):
+            metadata["generation"] += 1
         stored = self.objects[name] = _Stored({**after, "metadata": metadata}, owners)
-        if after != before:
-            self.on_change(Change(name, before, stored.manifest))
+        self.on_change(Change(name, before, stored.manifest))
         return stored.manifest
 
     def _keep(
@@ -267,6 +273,10 @@ class FastCluster:
             "creationTimestamp": f"2026-01-01T{self.version // 3600 % 24:02d}:"
             f"{self.version // 60 % 60:02d}:{self.version % 60:02d}Z",
         }
+
+
+def _ignore(change: Change) -> None:
+    """Nobody wants to know."""
 
 
 def _items_last(path: cluster_fields.Path) -> bool:

@@ -1,8 +1,9 @@
 """Kubernetes' own controllers and the kubelet, one small step at a time, on the fast API.
 
 Called by `adversary`, which decides when they get to move, and by `world` to let everything come to rest. They follow
-the documented behaviour of Deployments (maxSurge 1, maxUnavailable 0, or Recreate), HorizontalPodAutoscalers and garbage
-collection. Whether a pod becomes ready is written in the model's address: "bad" fails to load, "stuck" never answers.
+the documented behaviour of Deployments (maxSurge 1, maxUnavailable 0, or Recreate), HorizontalPodAutoscalers and
+garbage collection. Whether a pod becomes ready is written in the model's address: "bad" fails to load, "stuck" never
+answers.
 """
 
 import hashlib
@@ -70,6 +71,8 @@ def scale(cluster: api.FastCluster, name: str, replicas: int | None = None) -> b
     if autoscaler is None or deployment is None or deployment["spec"]["replicas"] == 0:
         return False
     bounds = autoscaler["spec"]
+    if bounds["scaleTargetRef"]["name"] != name:
+        return False
     now = deployment["spec"]["replicas"]
     chosen = min(max(replicas or now, bounds.get("minReplicas", 1)), bounds["maxReplicas"])
     if chosen == now:

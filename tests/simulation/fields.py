@@ -26,7 +26,7 @@ def flatten(manifest: Manifest) -> dict[Path, Any]:
     if found is None:
         if len(_FLAT) > _FLAT_LIMIT:
             _FLAT.clear()
-        found = {path: cluster_fields.get(manifest, path) for path in cluster_fields.leaves(manifest)}
+        found = {path: get(manifest, path) for path in cluster_fields.leaves(manifest)}
         _FLAT[key] = found
     return found
 
@@ -46,6 +46,21 @@ def tree(paths: frozenset[Path]) -> dict[str, Any]:
 def below(value: Any, path: Path) -> Iterator[Path]:
     """Give the leaves under one place of a manifest."""
     return cluster_fields._below(value, path)
+
+
+def get(node: Any, path: Path) -> Any:
+    """Give what is at one place of a manifest, ABSENT when there is nothing."""
+    for segment in path:
+        if segment[0] == "f":
+            node = node.get(segment[2:], ABSENT) if isinstance(node, dict) else ABSENT
+        elif isinstance(node, list):
+            wanted = _merge_key(segment).items()
+            node = next((item for item in node if wanted <= item.items()), ABSENT)
+        else:
+            return ABSENT
+        if node is ABSENT:
+            return ABSENT
+    return node
 
 
 def put(node: Any, path: Path, value: Any) -> Any:
@@ -80,7 +95,7 @@ def drop(node: Any, path: Path) -> Any:
 
 def _drop(node: Any, path: Path) -> Any:
     segment, rest = path[0], path[1:]
-    child = cluster_fields._step(node, segment)
+    child = get(node, (segment,))
     if child is ABSENT:
         return node
     if rest:
@@ -101,8 +116,9 @@ def merge(target: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, Any]
     for key, value in patch.items():
         if value is None:
             merged.pop(key, None)
-        elif isinstance(value, dict) and isinstance(merged.get(key), dict):
-            merged[key] = merge(merged[key], value)
+        elif isinstance(value, dict):
+            there = merged.get(key)
+            merged[key] = merge(there if isinstance(there, dict) else {}, value)
         else:
             merged[key] = value
     return merged

@@ -3,6 +3,7 @@
 import asyncio
 import copy
 import random
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -14,6 +15,12 @@ from tests.support import cluster_memory, cluster_scenarios, cluster_world
 
 SERVICE = ("services", "default", "iris")
 HISTORIES = 150
+_MORE: list[Callable[[str], dict[str, Any]]] = [
+    lambda _: {},
+    lambda app: {"selector": {"app": app}},
+    lambda _: {"type": "NodePort"},
+]
+_PORT_NAMES: list[dict[str, Any]] = [{}, {"name": "http"}, {"name": "grpc"}]
 
 
 @pytest.mark.parametrize("sentence", cluster_scenarios.SCENARIOS)
@@ -24,15 +31,12 @@ def test_the_scenarios_hold_on_the_fast_api(sentence: str) -> None:
 
 def _service(draw: random.Random) -> Manifest:
     """Give a manifest with a little of everything that field ownership has rules for."""
-    ports = [
-        {"port": port, "protocol": "TCP", **draw.choice([{}, {"name": "http"}, {"name": "grpc"}])}
+    ports: list[dict[str, Any]] = [
+        {"port": port, "protocol": "TCP", **draw.choice(_PORT_NAMES)}
         for port in draw.sample([80, 443, 8080], draw.randint(1, 3))
     ]
     labels = {key: draw.choice("xy") for key in draw.sample(["a", "b", "c"], draw.randint(0, 3))}
-    spec = {
-        "ports": ports,
-        **draw.choice([{}, {"selector": {"app": draw.choice("xy")}}, {"type": "NodePort"}]),
-    }
+    spec: dict[str, Any] = {"ports": ports, **draw.choice(_MORE)(draw.choice("xy"))}
     metadata: dict[str, Any] = {"name": "iris", "namespace": "default"}
     if labels:
         metadata["labels"] = labels
@@ -55,7 +59,8 @@ def _patch(draw: random.Random) -> dict[str, Any]:
 
 async def _play(cluster: cluster_memory.MemoryCluster | api.FastCluster, seed: int) -> list[Any]:
     """Play one history and give what every step answered."""
-    draw, answers = random.Random(seed), []
+    draw = random.Random(seed)
+    answers: list[Any] = []
     for _ in range(12):
         kind, force, manager = draw.random(), draw.random() < 0.7, draw.choice([naming.MANAGER, "other"])
         manifest, patch, uid = _service(draw), _patch(draw), draw.choice(["", "", "wrong"])
@@ -84,17 +89,17 @@ def _with(action: plan.Apply, manager: str, *, force: bool) -> plan.Apply:
 
 def _comparable(answers: list[Any]) -> list[Any]:
     """Leave out what counts writes, and the order of managers and of items that have a key."""
-    kept = []
+    kept: list[Any] = []
     for answer in answers:
         if not isinstance(answer, dict):
             kept.append(answer)
             continue
-        answer = copy.deepcopy(answer)
-        metadata = answer["metadata"]
+        bare = copy.deepcopy(answer)
+        metadata = bare["metadata"]
         for field in ("uid", "resourceVersion", "creationTimestamp"):
             metadata.pop(field)
         metadata["managedFields"] = sorted(metadata["managedFields"], key=str)
-        kept.append(answer)
+        kept.append(bare)
     return kept
 
 

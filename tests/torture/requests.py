@@ -1,0 +1,144 @@
+"""The campaign of a faulty API server: any request may fail in any way while a user goes on changing a model.
+
+Up to half of the requests is refused, lost before or after being carried out, delayed, cut in half or answered with the
+past, as the seed says; then the faults stop, and the end state is that of the undisturbed story. The operator may not
+crash and may not ask without end.
+"""
+
+import asyncio
+import tempfile
+from collections import Counter
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+from modelyard_operator import naming
+from tests.support import cluster_world, faultproxy_faults
+from tests.torture import campaign, lane, rig, scenarios
+
+NAME = "requests"
+LANES = 3
+_RATES = (0.05, 0.2, 0.5)
+_SHORT_SEEDS, _LONG_SEEDS = 3, 30
+_PAUSE_SECONDS = 4.0  # between two changes of the user: some are made in the middle of the work on the last
+_CONVERGE_SECONDS = 120.0
+_QUIET_SECONDS = 1.0
+# One visit is about 8 reads and a few writes. An error is retried after 1, 2, 4, 8 … s, a rollout is polled every 2 s
+# (30 visits a minute), and each of the user's changes and each event of a child brings a visit of its own.
+MOST_REQUESTS_A_MINUTE = 900
+
+
+def run(order: campaign.Order) -> list[campaign.Row]:
+    """Run the campaign on a control plane of its own."""
+    with rig.control_plane(NAME) as kubeconfig, tempfile.TemporaryDirectory() as folder:
+        return asyncio.run(cases(order, kubeconfig, Path(folder)))
+
+
+async def cases(order: campaign.Order, kubeconfig: Path, folder: Path) -> list[campaign.Row]:
+    """Run the campaign on a control plane that is there; each seed is a case."""
+    budget = campaign.Budget(order)
+    count = _SHORT_SEEDS if order.short else _LONG_SEEDS
+    seeds = [order.seed + index for index in range(count) if order.case in f"seed {order.seed + index}"]
+    async with AsyncExitStack() as stack:
+        opening = [lane.opened(kubeconfig, folder, f"requests-lane-{index}") for index in range(LANES)]
+        lanes = [await stack.enter_async_context(each) for each in opening]
+        await story(lanes[0].world)
+        await scenarios.settled(lanes[0].world)
+        await lanes[0].until_quiet(_QUIET_SECONDS)
+        end = comparable(await lanes[0].dump())
+
+        async def play(which: lane.Lane, seed: int) -> campaign.Row | None:
+            return None if budget.is_spent() else await _case(which, seed, end, order)
+
+        rows = await rig.spread(lanes, seeds, play)
+    return rig.with_rest(rows, NAME)
+
+
+async def story(world: cluster_world.World) -> None:
+    """Be a user who changes a model again and again, and Kubernetes' controllers meanwhile."""
+    steps = (
+        world.create(replicas=2),
+        world.change(model=scenarios.SECOND),
+        world.change(replicas=None, autoscaling={"minReplicas": 2, "maxReplicas": 9}),
+        world.change(autoscaling=None, replicas=3),
+        world.change(replicas=1, service={"port": 8000}),
+        world.change(model=cluster_world.MODEL, replicas=2),
+    )
+    for step in steps:
+        await step
+        try:
+            async with asyncio.timeout(_PAUSE_SECONDS):
+                await scenarios.settled(world)
+        except TimeoutError:
+            continue  # the user does not wait for the operator
+
+
+async def _case(which: lane.Lane, seed: int, end: dict[str, Any], order: campaign.Order) -> campaign.Row:
+    rate = _RATES[seed % len(_RATES)]
+    await which.clear()
+    which.supervisor.exits.clear()
+    began = which.proxy.now()
+    which.proxy.plan = faultproxy_faults.Random(seed, rate)
+    problem = ""
+    try:
+        await story(which.world)
+    finally:
+        which.proxy.plan = None
+    minutes = (which.proxy.now() - began) / 60
+    asked = len(which.proxy.records)
+    faults = Counter(each.fault for each in which.proxy.records if each.fault)
+    healed = which.proxy.now()
+    try:
+        await _until_as(which, end)
+    except AssertionError as error:
+        problem = f"{error}: {lane.summary(lane.differences(end, comparable(await which.dump())))}"
+    took = which.proxy.now() - healed
+    if not problem and asked > MOST_REQUESTS_A_MINUTE * minutes:
+        problem = f"a busy loop: {asked} requests in {minutes:.1f} min"
+    problem = problem or _ends(which)
+    figures = f"({asked} requests, {faults.total()} faults of {len(faults)} sorts, as it should be after {took:.1f} s)"
+    name = f"seed {seed} ({rate:.0%})"
+    print(f"  {'FAILED' if problem else 'ok'} {name}: {problem} {figures}", flush=True)
+    again = f"python -m tests.torture --only {NAME} --seed {seed} --case 'seed {seed}'"
+    return campaign.Row(name, not problem, f"{problem} {figures}".strip(), again)
+
+
+def comparable(dump: dict[str, Any]) -> dict[str, Any]:
+    """Give of a dump what does not depend on how much of the story the operator has slept through.
+
+    A model that was asked for and given up within the same fault has never become a revision, and an autoscaler that
+    came and went has changed no owner.
+    """
+    kept: dict[str, Any] = {}
+    for name, manifest in dump.items():
+        metadata = {
+            key: manifest["metadata"][key]
+            for key in ("name", "labels", "ownerReferences")
+            if key in manifest["metadata"]
+        }
+        if name.startswith(("controllerrevisions/", "replicasets/")):
+            continue
+        kept[name] = {**manifest, "metadata": metadata}
+    current = (
+        dump["deployments/iris"]["spec"]["template"]["metadata"]["labels"][naming.LABEL_REVISION]
+        if "deployments/iris" in dump
+        else ""
+    )
+    if f"controllerrevisions/{current}" in dump:
+        kept["revision"] = dump[f"controllerrevisions/{current}"]["data"]
+    return kept
+
+
+async def _until_as(which: lane.Lane, end: dict[str, Any]) -> None:
+    async def is_as_undisturbed() -> bool:
+        await scenarios.advance(which.world)
+        return not lane.differences(end, comparable(await which.dump()))
+
+    await cluster_world.wait_until(is_as_undisturbed, "the undisturbed end state", _CONVERGE_SECONDS)
+    await which.until_quiet(_QUIET_SECONDS)
+
+
+def _ends(which: lane.Lane) -> str:
+    """Say which ends of the operator are not among the documented ones."""
+    unknown = [code for code in which.supervisor.unplanned if code != 1]
+    return f"undocumented exit codes {unknown}" if unknown else ""

@@ -16,9 +16,10 @@ from typing import TypeVar
 from bench import audit, board, figures, operator_process, rig, workload
 from devcluster import progress
 from modelyard_operator.objects import Manifest
-from tests.support import cluster_world
 
 _CHILDREN_EACH = len(board.CHILDREN)
+_TELL_SECONDS = 5.0
+_LOOK_SECONDS = 0.5
 _Value = TypeVar("_Value")
 
 
@@ -53,6 +54,8 @@ async def run(order: Order) -> figures.Figures:
 
     Raises:
         TimeoutError, RuntimeError, AssertionError: a step did not end; with what there was.
+        errors.ClusterError: the API server refused something.
+        ExceptionGroup: of these, from the burst.
     """
     load = os.getloadavg()[0]
     name = f"bench-{os.getpid()}"
@@ -90,13 +93,15 @@ async def _burst(
 ) -> dict[str, float]:
     wanted, cpu = workload.names(order.size), operator.process.cpu_seconds()
     start = time.monotonic()
-    creating = asyncio.create_task(workload.create(cluster, wanted))
     expected = order.size * _CHILDREN_EACH
-    children = await seen.until(
-        lambda: seen.children() >= expected, f"{expected} children", order.patience_seconds
-    )
-    ready = await seen.until(lambda: len(seen.ready) >= order.size, "all Ready", order.patience_seconds)
-    await creating
+    async with asyncio.TaskGroup() as group:
+        group.create_task(workload.create(cluster, wanted))
+        telling = group.create_task(_tell(seen, expected))
+        children = await seen.until(
+            lambda: seen.children() >= expected, f"{expected} children", order.patience_seconds
+        )
+        ready = await seen.until(lambda: len(seen.ready) >= order.size, "all Ready", order.patience_seconds)
+        telling.cancel()
     used = operator.process.cpu_seconds() - cpu
     return {
         "children": children - start,
@@ -142,10 +147,10 @@ async def _restart(order: Order, cluster: rig.Rig, kubeconfig: Path) -> dict[str
     async with operator_process.started(cluster, kubeconfig, order.environ) as operator:
         await operator_process.until_ready(operator)
 
-        async def has_visited_all() -> bool:
-            return await operator.visits() >= order.size and await operator.is_idle()
-
-        await cluster_world.wait_until(has_visited_all, "every resource visited", order.patience_seconds)
+        async with asyncio.timeout(order.patience_seconds):
+            # Not more often: answering costs the operator a few milliseconds of what is measured.
+            while await operator.visits() < order.size or not await operator.is_idle():  # noqa: ASYNC110
+                await asyncio.sleep(_LOOK_SECONDS)
         took, calls = time.monotonic() - start, log.calls()
         if not calls:
             raise RuntimeError("the audit log shows no call of the operator's: its user has another name")
@@ -155,6 +160,13 @@ async def _restart(order: Order, cluster: rig.Rig, kubeconfig: Path) -> dict[str
             "restart_cpu": operator.process.cpu_seconds(),
             "restart_mib": operator.process.peak_mebibytes(),
         }
+
+
+async def _tell(seen: board.Board, expected: int) -> None:
+    """Tell for ever how far it is."""
+    while True:
+        await asyncio.sleep(_TELL_SECONDS)
+        progress.line("doing", f"{seen.children():,} of {expected:,} children, {len(seen.ready):,} Ready")
 
 
 async def _rest(operator: operator_process.Operator) -> None:
@@ -169,5 +181,5 @@ async def _rest(operator: operator_process.Operator) -> None:
 
 async def _slow(what: str, step: Awaitable[_Value]) -> _Value:
     """Await a step and tell on standard error that it goes on and what it took."""
-    with progress.step(what, what):
+    with progress.step(what, what, "as long as it takes"):
         return await step

@@ -18,11 +18,20 @@ from pathlib import Path
 
 from bench import figures, measures
 from devcluster import errors, progress
+from modelyard_operator import errors as operator_errors
 
 SIZES = (300, 1000, 5000)
 LARGE = 10_000
 PAGE = Path("docs/benchmarks.md")
 BEGIN, END = "<!-- bench-operator: written by the command above -->", "<!-- end of bench-operator -->"
+_FAILURES = (
+    errors.DevclusterError,
+    operator_errors.ClusterError,
+    TimeoutError,
+    RuntimeError,
+    AssertionError,
+    ExceptionGroup,
+)
 _INHERITED = ("PATH", "PYTHONPATH", "HOME")
 
 
@@ -33,8 +42,8 @@ def main(arguments: list[str] | None = None) -> int:
     environ = {key: os.environ[key] for key in _INHERITED if key in os.environ}
     try:
         runs = asyncio.run(_interruptible(chosen, environ))
-    except (errors.DevclusterError, TimeoutError, RuntimeError, AssertionError) as error:
-        print(f"The measurement could not go on: {error}", file=sys.stderr)
+    except _FAILURES as error:
+        print(f"The measurement could not go on: {_words(error)}", file=sys.stderr)
         return 1
     except (KeyboardInterrupt, asyncio.CancelledError):
         print("Stopped; everything that was started is removed.", file=sys.stderr)
@@ -49,6 +58,15 @@ def main(arguments: list[str] | None = None) -> int:
     if chosen.write:
         PAGE.write_text(with_section(PAGE.read_text(), f"{_machine()}\n\n{text}"))
     return 1 if missed and chosen.check else 0
+
+
+def _words(error: Exception) -> str:
+    """Give what went wrong: of a group, what its members say."""
+    return (
+        "; ".join(_words(each) for each in error.exceptions)
+        if isinstance(error, ExceptionGroup)
+        else str(error)
+    )
 
 
 def with_section(page: str, text: str) -> str:

@@ -34,6 +34,8 @@ from modelyard_operator import (
     naming,
     pulse,
     reconciler,
+    store,
+    watching,
     workqueue,
 )
 
@@ -42,6 +44,9 @@ logger = logging.getLogger("modelyard_operator")
 EXIT_CONFIG = 78  # EX_CONFIG of sysexits.h
 EXIT_NOT_LEADING = 75  # EX_TEMPFAIL: start anew and stand by
 _CRD_POLL_SECONDS = 2.0
+_CHILD_DELAY_SECONDS = 0.1  # one change of a Deployment comes as several events
+_SYNC_POLL_SECONDS = 0.1
+_SYNC_POLLS = 20
 _STOP_SECONDS = 15.0  # within the 30 s that a pod has by default
 
 
@@ -54,16 +59,17 @@ class _Operator:
         self.metrics = metrics.Metrics(importlib.metadata.version("modelyard"))
         self.fence = fence.Fence() if settings.lease_namespace else fence.unfenced()
         self.cluster = cluster.ApiCluster(link, self.metrics, self.fence)
-        visits = reconciler.Reconciler(self.cluster, settings, _now)
+        self.memory = store.Store()
+        visits = reconciler.Reconciler(self.cluster, settings, _now, self.memory)
         self.queue = workqueue.WorkQueue(visits.reconcile, self.metrics)
         self.pulse = pulse.Pulse()
+        self.children = watching.Watching(link, settings.watch_namespaces, self.memory, self._child_changed)
         self.health = health.Health(self.metrics, self.pulse)
-        candidacy = lease.Candidacy(settings.lease_namespace, settings.lease_name, _identity())
         self.leadership = leadership.Leadership(self.cluster, self.fence, candidacy, _stamp, self.pulse.beat)
         self.metrics.leading.set_function(lambda: float(self.fence.seconds_left() > 0))
         self.metrics.queue_oldest_seconds.set_function(self.queue.oldest_seconds)
         self.seen = freshness.Seen()
-        self.ready, self.stop = asyncio.Event(), asyncio.Event()
+        self.begun, self.ready, self.stop = asyncio.Event(), asyncio.Event(), asyncio.Event()
 
     async def run(self) -> None:
         """Run until SIGTERM or until a part ends."""
@@ -77,7 +83,9 @@ class _Operator:
             await self.link.close()
 
     async def _work(self) -> None:
-        guard = freshness.Guard(self.seen, self._versions, self.settings.freshness_grace_seconds)
+        guard = freshness.Guard(
+            self.seen, self._versions, self.children.silent, self.settings.freshness_grace_seconds
+        )
         workers = asyncio.create_task(self._reconcile(), name="workers")
         parts = [
             workers,
@@ -86,10 +94,11 @@ class _Operator:
             asyncio.create_task(self.health.measure_lag(), name="loop lag"),
             asyncio.create_task(self._resync(), name="resync"),
             asyncio.create_task(self._announce(), name="announce"),
+            asyncio.create_task(self.children.run(self.pulse.beat), name="children"),
         ]
-        flags = (self.ready, self.stop)
-        watching = handlers.run(self.link, self.settings, self.seen, self.queue.add, flags)
-        watches = asyncio.create_task(watching, name="watches")
+        sink = handlers.Sink(self.seen, self.memory, self.queue.add)
+        resources = handlers.run(self.link, self.settings, sink, (self.begun, self.stop))
+        watches = asyncio.create_task(resources, name="watches")
         parts.append(watches)
         done, _pending = await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
         self.health.set_ready(False)
@@ -123,27 +132,41 @@ class _Operator:
         self.health.watch_queue(self.queue.stuck_seconds)
         await self.queue.run(self.settings.workers)
 
+    def _child_changed(self, key: tuple[str, str]) -> None:
+        self.queue.add_after(key, _CHILD_DELAY_SECONDS)
+
     async def _announce(self) -> None:
-        """Say when the watches run, then take over the signals that kopf has installed."""
-        await self.ready.wait()
+        """Take over the signals that kopf has installed, and say when the watches have brought what there is."""
+        await self.begun.wait()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stop.set)
+        await self.children.until_synced()
+        await self._until_synced()
+        self.ready.set()
         self.health.set_ready(True)
         logger.info("watching", extra={"namespaces": ",".join(self.settings.watch_namespaces) or "all"})
         await self.stop.wait()
+
+    async def _until_synced(self) -> None:
+        """Wait until kopf has brought every ModelDeployment there is: no visit may take one for missing."""
+        while True:
+            try:
+                listed = await self._versions()
+                for _ in range(_SYNC_POLLS):
+                    if not self.seen.lacks(listed):
+                        return
+                    await asyncio.sleep(_SYNC_POLL_SECONDS)
+            except errors.ClusterError:
+                await asyncio.sleep(_CRD_POLL_SECONDS)
+            # Something of the list may have gone before the watch began: list again.
 
     async def _resync(self) -> None:
         """Visit everything from time to time, whatever the watches may have missed."""
         while True:
             await asyncio.sleep(self.settings.resync_seconds * random.uniform(0.9, 1.1))  # noqa: S311 - jitter
-            try:
-                keys = [(found.namespace, found.name) for found in await self._list()]
-            except errors.ClusterError as error:
-                logger.warning("resync failed", extra={"error": str(error)})
-                continue
-            for key in keys:
-                # Spread out, so that a thousand resources don't become a thousand calls at once.
+            for key in self.memory.resources():
+                # Spread out, so that a thousand resources don't keep a change waiting.
                 self.queue.add_after(key, random.uniform(0, self.settings.resync_seconds / 10))  # noqa: S311
 
     async def _list(self) -> list[cluster.ObjectMeta]:
@@ -156,7 +179,15 @@ class _Operator:
         settings = self.settings
         rounds = settings.freshness_interval_seconds + settings.freshness_grace_seconds
         self.pulse.beat("freshness", within_seconds=rounds + pulse.WITHIN_SECONDS)
-        return {found.uid: int(found.resource_version) for found in await self._list()}
+        listed = await self._list()
+        versions = {found.uid: int(found.resource_version) for found in listed}
+        # kopf doesn't tell what has gone while it wasn't watching.
+        keys = [(found.namespace, found.name) for found in listed]
+        for namespace in settings.watch_namespaces or ("",):
+            newest = max(versions.values(), default=0)
+            for key in self.memory.keep_only(naming.PLURAL, namespace, keys, newest):
+                self.queue.add(key)
+        return versions
 
     async def _wait_for_crd(self) -> None:
         """Wait until the API server serves ModelDeployments: kopf would watch nothing for ever without them."""

@@ -10,8 +10,8 @@ outdated, everything is read live and decided again (`sight`, docs/adr/0006).
 """
 
 import logging
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
 
 import msgspec
 
@@ -42,6 +42,18 @@ STALLED_POLL_SECONDS = 60.0
 Cluster = sight.Cluster
 
 
+class Recorder(Protocol):
+    """Who is told what visits found; neither method may raise."""
+
+    async def record(self, identity: api.Identity, before: Mapping[str, Any], said: api.Status) -> None:
+        """Tell one visit's status before it is written; `before` is the one that is there."""
+        ...
+
+    def forget(self, key: Key) -> None:
+        """Tell that a ModelDeployment is gone or going."""
+        ...
+
+
 class Reconciler:
     """Brings ModelDeployments to what their specs ask for, one visit at a time."""
 
@@ -51,9 +63,11 @@ class Reconciler:
         settings: config.OperatorConfig,
         now: Callable[[], str],
         memory: store.Store | None = None,
+        recorder: Recorder | None = None,
     ) -> None:
         self._cluster = cluster
         self._now = now
+        self._recorder = recorder
         self._lookout = sight.Lookout(cluster, settings, memory)
 
     async def reconcile(self, key: Key) -> None:
@@ -66,7 +80,7 @@ class Reconciler:
         """
         seen = await self._lookout.look(key)
         if seen is None:
-            return  # gone or going: garbage collection removes the children
+            return self._forget(key)
         try:
             visit = await self._execute(seen)
         except errors.ClusterError as error:
@@ -74,13 +88,21 @@ class Reconciler:
                 raise
             seen = await self._lookout.look_live(key)  # memory was behind, or somebody was faster
             if seen is None:
-                return
+                return self._forget(key)
             visit = await self._execute(seen)
-        said = status.summarize(visit, seen.body.get("status") or {}, self._now())
+        before = seen.body.get("status") or {}
+        said = status.summarize(visit, before, self._now())
+        if self._recorder is not None:
+            await self._recorder.record(visit.identity, before, said)
         await self._say(seen.body, said)
         if visit.outcome is not None:
             raise visit.outcome
         _raise_if_unfinished(said)
+
+    def _forget(self, key: Key) -> None:
+        """Leave alone what is gone or going: garbage collection removes the children."""
+        if self._recorder is not None:
+            self._recorder.forget(key)
 
     async def _execute(self, seen: sight.Sight) -> visits.Visit:
         """Make the writes that are needed; what stops them becomes the visit's outcome."""

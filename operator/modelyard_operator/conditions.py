@@ -52,6 +52,11 @@ IMAGE_PULL_FAILED = "ImagePullFailed"
 UNSCHEDULABLE = "Unschedulable"
 QUOTA_EXCEEDED = "QuotaExceeded"
 POD_REFUSED = "PodRefused"
+POD_EVICTED = "PodEvicted"
+ROLLOUT_DEADLOCKED = "RolloutDeadlocked"
+VOLUME_CLAIM_MISSING = "VolumeClaimMissing"
+CONTAINER_NOT_STARTED = "ContainerNotStarted"
+PROBE_FAILED = "ProbeFailed"
 
 # Failures in the runtime's own words: the closed list shared with it (docs/reference/runtime-reasons.md)
 FETCH_FAILED = "FetchFailed"
@@ -75,9 +80,15 @@ POD_FAILURES: Mapping[str, str] = {
     OUT_OF_MEMORY: "A container used more memory than its limit and was killed.",
     CRASH_LOOP: "A container ends again and again without telling a reason; the message holds its last log lines.",
     IMAGE_PULL_FAILED: "The runtime image can't be pulled.",
-    UNSCHEDULABLE: "No node can take the pod; the message says what is short.",
-    QUOTA_EXCEEDED: "The namespace's quota does not leave room for the pod.",
+    UNSCHEDULABLE: "No node can take the pod; the message says which resource is short or what doesn't fit.",
+    ROLLOUT_DEADLOCKED: "The old pods hold what the new one needs (the only GPU, say) and go only when it is ready."
+    " spec.rollout.strategy: Recreate stops them first.",
+    VOLUME_CLAIM_MISSING: "A PersistentVolumeClaim that the pod needs does not exist.",
+    QUOTA_EXCEEDED: "The namespace's quota leaves no room for the pod; the message has the numbers.",
     POD_REFUSED: "The API server refused the pod, for example by a policy of the namespace.",
+    POD_EVICTED: "The node threw the pod out, because memory or disk ran short.",
+    CONTAINER_NOT_STARTED: "The node can't start a container; the message has its words.",
+    PROBE_FAILED: "The container runs and never gets ready, or was restarted because its startup probe failed.",
 }
 
 _FAILURES: Mapping[str, str] = {**RUNTIME_FAILURES, **POD_FAILURES}
@@ -85,7 +96,17 @@ _FAILURES: Mapping[str, str] = {**RUNTIME_FAILURES, **POD_FAILURES}
 # What may pass without anybody's help, and is therefore Reconciling until the progress deadline and Stalled after it.
 # Everything else that makes pods fail is Stalled at once.
 MAY_PASS = frozenset(
-    {FETCH_FAILED, INTERNAL_ERROR, IMAGE_PULL_FAILED, UNSCHEDULABLE, QUOTA_EXCEEDED, POD_REFUSED}
+    {
+        FETCH_FAILED,
+        INTERNAL_ERROR,
+        IMAGE_PULL_FAILED,
+        UNSCHEDULABLE,
+        ROLLOUT_DEADLOCKED,
+        QUOTA_EXCEEDED,
+        POD_REFUSED,
+        POD_EVICTED,
+        CONTAINER_NOT_STARTED,
+    }
 )
 
 AVAILABLE_REASONS: Mapping[str, str] = {

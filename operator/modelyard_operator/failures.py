@@ -1,7 +1,7 @@
 """Finds out from a revision's own pods why they don't become ready, and at which step they are.
 
-Called by `status`. The runtime's own words (its termination message) come first; what only the outside can see, a
-missing Secret or a node that is too small, is told in the same shape. Pods of other revisions never count. Pure.
+Called by `rollout`, `verdict` and `status`. What one container says is read by `containers`, what the scheduler says by
+`scheduling`. Pods of other revisions never count, but that they may be in the way. Pure.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -9,29 +9,45 @@ from typing import Any
 
 import msgspec
 
-from modelyard_operator import api, conditions, naming, revisions
+from modelyard_operator import (
+    api,
+    conditions,
+    containers,
+    explanations,
+    naming,
+    redaction,
+    revisions,
+    scheduling,
+)
 from modelyard_operator.objects import Manifest
 from modelyard_operator.observed import Observed
 
 MESSAGE_LIMIT = 1024
-_IMAGE_REASONS = frozenset({"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"})
-_RESTARTS_OF_A_LOOP = 2
-
-
-class _TerminationMessage(msgspec.Struct, frozen=True):
-    """What the runtime writes when it ends; other fields are of no interest here."""
-
-    reason: str
-    message: str
+_CONTAINERS = (("initContainerStatuses", naming.FETCH), ("containerStatuses", naming.SERVE))
 
 
 def diagnose(revision: str, seen: Observed) -> api.Failure | None:
     """Give the first failure among a revision's pods, oldest pod first; None while nothing has failed."""
-    for pod in own_pods(revision, seen.pods):
-        failure = _of_pod(pod)
+    own = own_pods(revision, seen.pods)
+    for pod in own:
+        failure = _of_scheduling(revision, pod, seen) or _of_containers(pod)
         if failure is not None:
-            return failure
-    return _of_replica_sets(revision, seen.replica_sets)
+            return _told_by(pod, failure)
+    if any(_status(pod, "containerStatuses", naming.SERVE).get("ready") for pod in own):
+        return _of_replica_sets(revision, seen)
+    return _of_replica_sets(revision, seen) or _of_evictions(revision, seen.pods)
+
+
+def never_ready(revision: str, seen: Observed) -> api.Failure | None:
+    """Give the failure of a rollout that is late although a container runs: its probes don't succeed."""
+    for pod in own_pods(revision, seen.pods):
+        if containers.is_up_but_not_ready(_status(pod, "containerStatuses", naming.SERVE)):
+            text = (
+                f"Container {naming.SERVE} runs, and {containers.probe(pod, naming.SERVE)}, does not succeed. Look at"
+                " its log; raise spec.rollout.progressDeadlineSeconds when the model needs longer to load."
+            )
+            return _told_by(pod, api.Failure(conditions.PROBE_FAILED, text))
+    return None
 
 
 def step(revision: str, pods: Sequence[Manifest]) -> str:
@@ -42,7 +58,7 @@ def step(revision: str, pods: Sequence[Manifest]) -> str:
             continue
         fetching = _status(pod, "initContainerStatuses", naming.FETCH)
         if "running" in serving.get("state", {}):
-            doing = "is loading the model"
+            doing = "was ready and isn't any more" if serving.get("started") else "is loading the model"
         elif "running" in fetching.get("state", {}):
             doing = "is fetching the artifact"
         else:
@@ -53,104 +69,99 @@ def step(revision: str, pods: Sequence[Manifest]) -> str:
 
 def own_pods(revision: str, pods: Sequence[Manifest]) -> list[Manifest]:
     """Give the revision's pods that count: not being deleted and not over, oldest first."""
+    return [pod for pod in _pods_of(revision, pods) if not _is_over(pod)]
+
+
+def _pods_of(revision: str, pods: Sequence[Manifest]) -> list[Manifest]:
     counting = (
         pod
         for pod in pods
-        if revisions.revision_of(pod) == revision
-        and "deletionTimestamp" not in pod["metadata"]
-        and pod.get("status", {}).get("phase") not in ("Failed", "Succeeded")
+        if revisions.revision_of(pod) == revision and "deletionTimestamp" not in pod["metadata"]
     )
     return sorted(
         counting, key=lambda pod: (pod["metadata"].get("creationTimestamp", ""), pod["metadata"]["name"])
     )
 
 
-def _of_pod(pod: Manifest) -> api.Failure | None:
-    for condition in pod.get("status", {}).get("conditions", ()):
-        if condition["type"] == "PodScheduled" and condition.get("reason") == "Unschedulable":
-            text = f"No node can take the pod: {condition.get('message', '')}"
-            return _failure(pod, conditions.UNSCHEDULABLE, text)
-    for field, name in (("initContainerStatuses", naming.FETCH), ("containerStatuses", naming.SERVE)):
-        failure = _of_container(pod, _status(pod, field, name))
-        if failure is not None:
-            return failure
-    return None
+def _is_over(pod: Manifest) -> bool:
+    return pod.get("status", {}).get("phase") in ("Failed", "Succeeded")
 
 
-def _of_container(pod: Manifest, status: Mapping[str, Any]) -> api.Failure | None:
-    if not status or status.get("ready"):
+def _of_scheduling(revision: str, pod: Manifest, seen: Observed) -> api.Failure | None:
+    message = scheduling.message_of(pod)
+    if message is None:
         return None
-    waiting = status.get("state", {}).get("waiting", {})
-    if waiting.get("reason") in _IMAGE_REASONS:
-        text = f"The image {status.get('image', '')} can't be pulled: {waiting.get('message', waiting['reason'])}"
-        return _failure(pod, conditions.IMAGE_PULL_FAILED, text)
-    if waiting.get("reason") == "CreateContainerConfigError":
-        text = f"{waiting.get('message', '')}. Create it, or correct spec.model.credentials.secretName."
-        return _failure(pod, conditions.SECRET_MISSING, text)
-    ended = status.get("state", {}).get("terminated") or status.get("lastState", {}).get("terminated") or {}
-    if not ended or ended.get("exitCode") == 0:
-        return None
-    return _of_exit(pod, status, ended, is_looping=waiting.get("reason") == "CrashLoopBackOff")
+    claim = scheduling.missing_claim(message)
+    if claim:
+        text = f"Volume claim {claim} does not exist in this namespace. Create it, or name another."
+        return api.Failure(conditions.VOLUME_CLAIM_MISSING, text)
+    text = scheduling.explain(pod, message)
+    others = [
+        each for each in seen.pods if revisions.revision_of(each) not in ("", revision) and not _is_over(each)
+    ]
+    if _is_rolling(seen) and scheduling.are_in_the_way(pod, message, others):
+        short = ", ".join(scheduling.shortages(message))
+        text = (
+            f"The pods of the earlier revision hold what the new pod needs ({short}), and go only when it is ready."
+            " Set spec.rollout.strategy: Recreate to stop them first, or add a node."
+            f" In the scheduler's words: {message}"
+        )
+        return api.Failure(conditions.ROLLOUT_DEADLOCKED, text)
+    return api.Failure(conditions.UNSCHEDULABLE, text)
 
 
-def _of_exit(
-    pod: Manifest, status: Mapping[str, Any], ended: Mapping[str, Any], *, is_looping: bool
-) -> api.Failure | None:
-    exit_code = ended.get("exitCode")
-    if ended.get("reason") == "OOMKilled":
-        limit = _memory_limit(pod, status["name"])
-        text = f"Container {status['name']} exceeded its memory limit of {limit}. Raise spec.resources.limits.memory."
-        return _failure(pod, conditions.OUT_OF_MEMORY, text, exit_code)
-    told = _told(ended.get("message", ""))
-    if told is not None:
-        return _failure(pod, told.reason, told.message, exit_code)
-    if is_looping or status.get("restartCount", 0) >= _RESTARTS_OF_A_LOOP:
-        tail = ended.get("message", "").strip() or ended.get("reason", "")
-        text = f"Container {status['name']} ends again and again with exit code {exit_code}. Its last words: {tail}"
-        return _failure(pod, conditions.CRASH_LOOP, text, exit_code)
-    return None
+def _of_containers(pod: Manifest) -> api.Failure | None:
+    found = (containers.diagnose(pod, _status(pod, field, name)) for field, name in _CONTAINERS)
+    return next((failure for failure in found if failure is not None), None)
 
 
-def _told(message: str) -> _TerminationMessage | None:
-    """Give what the runtime said, if it was the runtime: the file can also hold the tail of a log."""
-    try:
-        told = msgspec.json.decode(message, type=_TerminationMessage)
-    except msgspec.DecodeError:
-        return None
-    return told if told.reason in conditions.RUNTIME_FAILURES else None
-
-
-def _of_replica_sets(revision: str, replica_sets: Iterable[Manifest]) -> api.Failure | None:
+def _of_replica_sets(revision: str, seen: Observed) -> api.Failure | None:
     """Give why no pod could even be made: quota or policy."""
-    for replica_set in replica_sets:
+    for replica_set in seen.replica_sets:
         if revisions.revision_of(replica_set) != revision:
             continue
-        for condition in replica_set.get("status", {}).get("conditions", ()):
+        for condition in replica_set.get("status", {}).get("conditions") or ():
             if condition["type"] == "ReplicaFailure" and condition["status"] == "True":
-                text = condition.get("message", "")
-                reason = conditions.QUOTA_EXCEEDED if "exceeded quota" in text else conditions.POD_REFUSED
-                return api.Failure(reason=reason, message=_short(f"No pod can be created: {text}"))
+                return _short(_of_refusal(condition.get("message", ""), seen))
     return None
 
 
-def _failure(pod: Manifest, reason: str, message: str, exit_code: int | None = None) -> api.Failure:
-    return api.Failure(
-        reason=reason, message=_short(message), pod=pod["metadata"]["name"], exit_code=exit_code
-    )
+def _of_refusal(message: str, seen: Observed) -> api.Failure:
+    full = explanations.quota(message)
+    if full is None:
+        text = f"The API server refuses the pod: {explanations.refusal(message)}"
+        return api.Failure(conditions.POD_REFUSED, text)
+    remedy = "Ask for less in spec.resources, free some, or ask the administrator for a larger quota"
+    remedy += "; or stop the old pods first with spec.rollout.strategy: Recreate" * _is_rolling(seen)
+    return api.Failure(conditions.QUOTA_EXCEEDED, f"{full}. {remedy}.")
 
 
-def _short(message: str) -> str:
-    return message if len(message) <= MESSAGE_LIMIT else message[: MESSAGE_LIMIT - 1] + "…"
+def _of_evictions(revision: str, pods: Sequence[Manifest]) -> api.Failure | None:
+    """Give why the node threw the newest of the revision's lost pods out, while no other is ready."""
+    lost = [pod for pod in _pods_of(revision, pods) if pod.get("status", {}).get("reason") == "Evicted"]
+    if not lost:
+        return None
+    message = str(lost[-1]["status"].get("message", "")).strip()
+    text = f"The node evicted the pod: {message} A new one is tried; ask for what the model needs in spec.resources."
+    return _told_by(lost[-1], api.Failure(conditions.POD_EVICTED, text))
+
+
+def _is_rolling(seen: Observed) -> bool:
+    strategy = (seen.deployment or {}).get("spec", {}).get("strategy", {})
+    return strategy.get("type") == "RollingUpdate"
+
+
+def _told_by(pod: Manifest, failure: api.Failure) -> api.Failure:
+    return _short(msgspec.structs.replace(failure, pod=pod["metadata"]["name"]))
+
+
+def _short(failure: api.Failure) -> api.Failure:
+    """Give a failure whose text fits a status and holds no secret: it may be the tail of somebody's log."""
+    text = redaction.redact(failure.message)
+    text = text if len(text) <= MESSAGE_LIMIT else text[: MESSAGE_LIMIT - 1] + "…"
+    return msgspec.structs.replace(failure, message=text)
 
 
 def _status(pod: Manifest, field: str, container: str) -> Mapping[str, Any]:
     statuses: Iterable[Mapping[str, Any]] = pod.get("status", {}).get(field) or ()
     return next((status for status in statuses if status["name"] == container), {})
-
-
-def _memory_limit(pod: Manifest, container: str) -> str:
-    specs = (*pod["spec"].get("initContainers", ()), *pod["spec"]["containers"])
-    resources: Mapping[str, Any] = next(
-        (each.get("resources", {}) for each in specs if each["name"] == container), {}
-    )
-    return str(resources.get("limits", {}).get("memory", "unknown size"))

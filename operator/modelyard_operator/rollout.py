@@ -57,6 +57,9 @@ def failure(revision: str, seen: Observed) -> api.Failure | None:
     if found is not None:
         return None if found.reason in conditions.MAY_PASS and not is_late else found
     if is_late:
+        unready = failures.never_ready(revision, seen)
+        if unready is not None:
+            return unready
         seconds = (seen.deployment or {})["spec"].get("progressDeadlineSeconds")
         text = f"The rollout made no progress for {seconds} s (spec.rollout.progressDeadlineSeconds)"
         step = failures.step(revision, seen.pods)

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from modelyard_operator import api, failures, naming
+from modelyard_operator.objects import Kind
 from modelyard_operator.observed import Observed
 from tests.support import cluster_world
 
@@ -27,8 +28,12 @@ def pod(status: dict[str, Any], revision: str = NEW, name: str = "pod-a", **meta
     }
 
 
-def diagnose(*pods: dict[str, Any], replica_sets: tuple[dict[str, Any], ...] = ()) -> api.Failure | None:
-    return failures.diagnose(NEW, Observed(pods=pods, replica_sets=replica_sets))
+def diagnose(
+    *pods: dict[str, Any], replica_sets: tuple[dict[str, Any], ...] = (), rolling: bool = False
+) -> api.Failure | None:
+    strategy = {"type": "RollingUpdate" if rolling else "Recreate"}
+    children = {Kind.DEPLOYMENT: {"spec": {"strategy": strategy}}}
+    return failures.diagnose(NEW, Observed(children=children, pods=pods, replica_sets=replica_sets))
 
 
 TABLE: dict[str, tuple[dict[str, Any], str, str]] = {
@@ -39,7 +44,7 @@ TABLE: dict[str, tuple[dict[str, Any], str, str]] = {
         cluster_world.terminated(naming.FETCH, 65, RUNTIME, is_looping=False), "DigestMismatch", "Other bytes.",
     ),
     "too much memory, with the limit and the remedy": (
-        cluster_world.terminated(naming.SERVE, 137, "", "OOMKilled"), "OutOfMemory", "512Mi. Raise spec.resources",
+        cluster_world.terminated(naming.SERVE, 137, "", "OOMKilled"), "OutOfMemory", "512Mi and was killed. Raise",
     ),
     "too much memory, even when the runtime had said something before": (
         cluster_world.terminated(naming.SERVE, 137, RUNTIME, "OOMKilled"), "OutOfMemory", "512Mi",
@@ -53,7 +58,7 @@ TABLE: dict[str, tuple[dict[str, Any], str, str]] = {
     ),
     "a missing Secret, with the field": (
         cluster_world.waiting(naming.FETCH, "CreateContainerConfigError", 'secret "s3" not found'),
-        "SecretMissing", 'secret "s3" not found. Create it, or correct spec.model.credentials.secretName',
+        "SecretMissing", "Secret s3 does not exist in this namespace. Create it, or correct spec.model.credentials",
     ),
     "an image that can't be pulled, with its name": (
         cluster_world.waiting(naming.FETCH, "ErrImagePull", "not found"), "ImagePullFailed", "modelyard/runtime:test",
@@ -122,23 +127,38 @@ def test_of_several_pods_the_oldest_speaks() -> None:
         assert found.pod == "pod-z"
 
 
+QUOTA = (
+    'pods "iris-5-x" is forbidden: exceeded quota: compute, requested: requests.cpu=1,requests.memory=2Gi, used:'
+    " requests.cpu=0,requests.memory=512Mi, limited: requests.cpu=500m,requests.memory=1Gi"
+)
+
+
 @pytest.mark.parametrize(
-    ("message", "reason"),
+    ("message", "reason", "words"),
     [
-        ('pods "x" is forbidden: exceeded quota: compute, requested: cpu=1', "QuotaExceeded"),
-        ('pods "x" is forbidden: violates PodSecurity', "PodRefused"),
+        (QUOTA, "QuotaExceeded", "requests.memory asks for 2Gi, and 512Mi of 1Gi are in use"),
+        (QUOTA, "QuotaExceeded", "Quota compute leaves no room"),
+        (QUOTA, "QuotaExceeded", "spec.rollout.strategy: Recreate"),
+        (
+            'pods "x" is forbidden: violates PodSecurity',
+            "PodRefused",
+            "refuses the pod: violates PodSecurity",
+        ),
     ],
 )
-def test_pods_that_could_not_even_be_made_are_told_from_the_replica_set(message: str, reason: str) -> None:
+def test_pods_that_could_not_even_be_made_are_told_from_the_replica_set(
+    message: str, reason: str, words: str
+) -> None:
     condition = {"type": "ReplicaFailure", "status": "True", "message": message}
     replica_set = {
         "metadata": {"labels": {naming.LABEL_REVISION: NEW}},
         "status": {"conditions": [condition]},
     }
-    found = diagnose(replica_sets=(replica_set,))
+    found = diagnose(replica_sets=(replica_set,), rolling=True)
     assert found is not None
     assert found.reason == reason
-    assert message in found.message
+    assert words in found.message
+    assert "iris-5-x" not in found.message  # each attempt has another name
     assert failures.diagnose(OLD, Observed(replica_sets=(replica_set,))) is None
 
 

@@ -34,6 +34,7 @@ from modelyard_operator import (
     naming,
     pulse,
     reconciler,
+    recorder,
     store,
     watching,
     workqueue,

@@ -1,9 +1,9 @@
 """How to reach the API server: address, TLS and credentials, from inside a pod or from a kubeconfig.
 
-`open_connection` is called once by `__main__`; `cluster` makes its calls over the result and `handlers` hands the
-same credentials to kopf. The official client does the loading and refreshing (service account tokens are read again
-every minute, exec plugins are run again); its models and its request path, five times the cost of a plain call, are
-not used.
+`open_connection` is called once by `__main__`; `cluster` makes its calls over the result, `watching` its streams, and
+`handlers` hands the same credentials to kopf. The official client does the loading and refreshing (service account
+tokens are read again every minute, exec plugins are run again); its models and its request path, five times the cost of
+a plain call, are not used.
 """
 
 import ssl
@@ -32,11 +32,22 @@ class Connection:
             timeout=aiohttp.ClientTimeout(total=30, sock_connect=5),
             read_bufsize=2**20,
         )
+        # Watches hold their connections for good, and there may be many: they must not keep calls waiting.
+        self._streams = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(ssl=tls, limit=0),
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=5),
+            read_bufsize=2**18,
+        )
 
     @property
     def session(self) -> aiohttp.ClientSession:
         """The pool; every request over it has a timeout."""
         return self._session
+
+    @property
+    def streams(self) -> aiohttp.ClientSession:
+        """The connections of watches; every request over it sets how long silence may last."""
+        return self._streams
 
     async def authorization(self) -> str | None:
         """Give the present Authorization header, refreshed when it was about to expire; None with certificates."""
@@ -44,8 +55,9 @@ class Connection:
         return header
 
     async def close(self) -> None:
-        """Close the pool."""
+        """Close all connections."""
         await self._session.close()
+        await self._streams.close()
 
 
 async def open_connection(environment: Mapping[str, str]) -> Connection:

@@ -1,8 +1,8 @@
-"""The event source: kopf watches, and every event of a ModelDeployment or of a child becomes a key in our queue.
+"""The event source of the resource itself: kopf watches ModelDeployments, and every event goes into memory and queue.
 
 The only importer of kopf, which is used for what it is good at: list-and-watch with reconnects, and nothing else
-(docs/adr/0003). With `on.event` handlers alone it writes nothing: no annotation, no finalizer, no status. The
-handlers look at nothing but the name, because events may be old, doubled or missing. Called by `__main__`.
+(docs/adr/0003). With `on.event` handlers alone it writes nothing: no annotation, no finalizer, no status. The children
+are watched by `watching`. Called by `__main__`.
 """
 
 import asyncio
@@ -10,11 +10,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import kopf
+import msgspec
 
-from modelyard_operator import config, connection, freshness, naming, objects
-from modelyard_operator.objects import Kind
+from modelyard_operator import config, connection, freshness, naming, store
 
-_WATCHED_CHILDREN = (Kind.DEPLOYMENT, Kind.SERVICE, Kind.AUTOSCALER, Kind.DISRUPTION_BUDGET)
 _LAST_BACKOFF_SECONDS = 10.0
 
 
@@ -29,11 +28,49 @@ class _EndlessBackoffs:
             seconds = min(seconds * 2, _LAST_BACKOFF_SECONDS)
 
 
+class _NoDiffBase(kopf.DiffBaseStorage):
+    """Keeps nothing of what was handled before: no handler here wants to know, and finding it out costs a lot."""
+
+    def build(self, **_: Any) -> kopf.BodyEssence:
+        """Give nothing, instead of a copy of the object without what kopf thinks unimportant."""
+        return kopf.BodyEssence({})
+
+    def fetch(self, **_: Any) -> kopf.BodyEssence | None:
+        """Give nothing."""
+        return None
+
+    def store(self, **_: Any) -> None:
+        """Store nothing."""
+
+
+class Sink(msgspec.Struct, frozen=True):
+    """Where the events go."""
+
+    seen: freshness.Seen
+    memory: store.Store
+    enqueue: Callable[[tuple[str, str]], None]
+
+    def take(self, event: kopf.RawEvent) -> None:
+        """Remember what an event brings, and enqueue the resource when anything about it is new.
+
+        The events of our own writes of the status aren't: their answers have been remembered already.
+        """
+        metadata = event["object"]["metadata"]
+        raw = msgspec.json.encode(event["object"])
+        if event["type"] == "DELETED":
+            self.seen.forget(metadata["uid"])
+            keys = self.memory.forget(naming.PLURAL, raw)
+        else:
+            self.seen.note(metadata["uid"], metadata["resourceVersion"])
+            keys = self.memory.put(naming.PLURAL, raw)
+        for key in keys:
+            self.enqueue(key)
+
+
 async def run(
     link: connection.Connection,
     settings: config.OperatorConfig,
-    seen: freshness.Seen,
-    enqueue: Callable[[tuple[str, str]], None],
+    sink: Sink,
     flags: tuple[asyncio.Event, asyncio.Event],
 ) -> None:
     """Watch until `flags[1]` (stop) is set; `flags[0]` (ready) is set when the watches start.
@@ -41,7 +78,7 @@ async def run(
     Raises whatever ends a watch for good, so that the process ends with it.
     """
     await kopf.operator(
-        registry=_registry(link, seen, enqueue),
+        registry=_registry(link, sink),
         settings=_settings(),
         # Only peering would use it. Without one kopf asks for the user's name, and the user id of a pod has none.
         identity=naming.APP,  # type: ignore[arg-type]  # a NewType of str that kopf keeps to itself
@@ -53,9 +90,7 @@ async def run(
     )
 
 
-def _registry(
-    link: connection.Connection, seen: freshness.Seen, enqueue: Callable[[tuple[str, str]], None]
-) -> kopf.OperatorRegistry:
+def _registry(link: connection.Connection, sink: Sink) -> kopf.OperatorRegistry:
     registry = kopf.OperatorRegistry()
 
     @kopf.on.login(registry=registry)
@@ -75,21 +110,8 @@ def _registry(
 
     @kopf.on.event(naming.GROUP, naming.VERSION, naming.PLURAL, registry=registry)
     async def on_model_deployment(event: kopf.RawEvent, **_: Any) -> None:
-        metadata = event["object"]["metadata"]
-        if event["type"] == "DELETED":
-            seen.forget(metadata["uid"])
-        else:
-            seen.note(metadata["uid"], metadata["resourceVersion"])
-        enqueue((metadata["namespace"], metadata["name"]))
+        sink.take(event)
 
-    async def on_child(event: kopf.RawEvent, **_: Any) -> None:
-        key = objects.owning_key(event["object"])
-        if key is not None:
-            enqueue(key)
-
-    for kind in _WATCHED_CHILDREN:
-        group, version = _group_and_version(kind)
-        kopf.on.event(group, version, kind.plural, registry=registry)(on_child)
     return registry
 
 
@@ -97,6 +119,7 @@ def _settings() -> kopf.OperatorSettings:
     settings = kopf.OperatorSettings()
     settings.scanning.disabled = True  # needs no rights on CRDs and namespaces
     settings.posting.enabled = False
+    settings.persistence.diffbase_storage = _NoDiffBase()
     settings.networking.error_backoffs = _EndlessBackoffs()
     settings.networking.connect_timeout = 5.0
     settings.networking.request_timeout = 30.0
@@ -107,12 +130,4 @@ def _settings() -> kopf.OperatorSettings:
     settings.watching.inactivity_timeout = 40.0
     settings.watching.reconnect_backoff = 0.5  # 410 after 410: list and watch again, but not at full speed
     settings.process.ultimate_exiting_timeout = None  # ends with the pod's grace period
-    for kind in _WATCHED_CHILDREN:
-        group, version = _group_and_version(kind)
-        settings.watching.label_selectors[group, version, kind.plural] = naming.CHILD_SELECTOR
     return settings
-
-
-def _group_and_version(kind: Kind) -> tuple[str, str]:
-    group, _separator, version = kind.api_version.rpartition("/")
-    return group, version

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from modelyard_operator import naming
+from modelyard_operator import decoding, naming
 from modelyard_operator.objects import Kind, Manifest
 from modelyard_operator.observed import Observed
 
@@ -36,57 +36,12 @@ _SEVERAL = (Kind.CONTROLLER_REVISION.plural, REPLICA_SETS, PODS)  # looked up by
 _SINGLE = tuple(kind for kind in Kind if kind.plural not in _SEVERAL)
 
 
-class Labels(msgspec.Struct, frozen=True, gc=False):
-    """The labels by which objects are found."""
-
-    name: str = msgspec.field(default="", name=naming.LABEL_NAME)
-    instance: str = msgspec.field(default="", name=naming.LABEL_INSTANCE)
-    managed_by: str = msgspec.field(default="", name=naming.LABEL_MANAGED_BY)
-
-
-class Owner(msgspec.Struct, frozen=True, gc=False):
-    """One owner reference."""
-
-    kind: str
-    name: str
-    controller: bool = False
-
-
-class Meta(msgspec.Struct, frozen=True, rename="camel"):
-    """The metadata that places an object; everything else in it is skipped while decoding."""
-
-    namespace: str
-    name: str
-    uid: str
-    resource_version: str
-    labels: Labels | None = None
-    owner_references: tuple[Owner, ...] | None = None
-    deletion_timestamp: str = ""
-
-    @property
-    def version(self) -> int:
-        """The resourceVersion as the number it is."""
-        return int(self.resource_version)
-
-    @property
-    def key(self) -> Key | None:
-        """Namespace and name of the ModelDeployment that a child belongs to, as `objects.owning_key` has it."""
-        for owner in self.owner_references or ():
-            if owner.controller and owner.kind == naming.KIND:
-                return self.namespace, owner.name
-        return (self.namespace, self.labels.instance) if self.labels and self.labels.instance else None
-
-
-class _Envelope(msgspec.Struct):
-    metadata: Meta
-
-
 class _Entry:
     """One object."""
 
     __slots__ = ("data", "index", "key", "uid", "version")
 
-    def __init__(self, meta: Meta, key: Key | None, index: Place | None, data: bytes) -> None:
+    def __init__(self, meta: decoding.Meta, key: Key | None, index: Place | None, data: bytes) -> None:
         self.version = meta.version
         self.uid = meta.uid
         self.key = key
@@ -105,17 +60,18 @@ class Store:
             str, Place
         ] = {}  # UIDs that we have deleted ourselves and that the watch still has
         self._newest: dict[tuple[str, str], int] = {}  # plural, scope -> how far the watch has come
-        self._envelope = msgspec.json.Decoder(_Envelope)
 
     # What the watches say
 
-    def put(self, plural: str, raw: bytes | msgspec.Raw) -> tuple[Key, ...]:
+    def put(
+        self, plural: str, raw: bytes | msgspec.Raw, meta: decoding.Meta | None = None
+    ) -> tuple[Key, ...]:
         """Take an object as its JSON; give the keys it concerns, none when nothing about it is new.
 
         Raises:
-            msgspec.DecodeError: when it isn't the JSON of an object.
+            ValueError: when it isn't the JSON of an object.
         """
-        meta = self._envelope.decode(raw).metadata
+        meta = meta or decoding.meta(raw)
         place = (plural, meta.namespace, meta.name)
         before = self._entries.get(place)
         if before is not None and before.version >= meta.version:
@@ -131,13 +87,15 @@ class Store:
             self._names[index] = (*self._names.get(index, ()), meta.name)
         return _keys(before.key if before else None, key)
 
-    def forget(self, plural: str, raw: bytes | msgspec.Raw) -> tuple[Key, ...]:
+    def forget(
+        self, plural: str, raw: bytes | msgspec.Raw, meta: decoding.Meta | None = None
+    ) -> tuple[Key, ...]:
         """Take an object's last state as its JSON, now that it is gone or has lost our label; give the keys.
 
         Raises:
-            msgspec.DecodeError: when it isn't the JSON of an object.
+            ValueError: when it isn't the JSON of an object.
         """
-        meta = self._envelope.decode(raw).metadata
+        meta = meta or decoding.meta(raw)
         self._deleted.pop(meta.uid, None)
         place = (plural, meta.namespace, meta.name)
         before = self._entries.get(place)
@@ -224,7 +182,7 @@ class Store:
         names = self._names.get((plural, namespace, name), ())
         return tuple(self._read(plural, self._entries[plural, namespace, each]) for each in sorted(names))
 
-    def keys(self) -> tuple[Key, ...]:
+    def resources(self) -> tuple[Key, ...]:
         """Give every ModelDeployment there is."""
         return tuple(place[1:] for place in self._entries if place[0] == naming.PLURAL)
 
@@ -264,7 +222,7 @@ class Store:
         return zlib.decompressobj(_RAW_WINDOW, self._dictionaries[plural]).decompress(data)
 
 
-def _index(plural: str, meta: Meta) -> Place | None:
+def _index(plural: str, meta: decoding.Meta) -> Place | None:
     """Give under what an object that is looked up by label is found, as `naming.selector_labels` would."""
     if plural not in _SEVERAL or meta.labels is None or meta.labels.name != naming.APP_NAME:
         return None

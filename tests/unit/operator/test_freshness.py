@@ -10,6 +10,10 @@ from modelyard_operator import errors, freshness
 GRACE_SECONDS = 0.05
 
 
+def nothing_is_silent(seconds: float) -> tuple[str, ...]:
+    return ()
+
+
 def check(seen: freshness.Seen, *lists: Mapping[str, int] | errors.ClusterError) -> None:
     """Let the guard look once; the lists are the API server's answers, one after the other."""
     answers = list(lists)
@@ -20,7 +24,7 @@ def check(seen: freshness.Seen, *lists: Mapping[str, int] | errors.ClusterError)
             raise answer
         return answer
 
-    asyncio.run(freshness.Guard(seen, list_versions, GRACE_SECONDS).check())
+    asyncio.run(freshness.Guard(seen, list_versions, nothing_is_silent, GRACE_SECONDS).check())
     assert answers == []
 
 
@@ -57,7 +61,7 @@ def test_a_watch_that_catches_up_in_time_is_fresh() -> None:
             asyncio.get_running_loop().call_later(0.01, found.note, "a", "5")
             return {"a": 5}
 
-        await freshness.Guard(found, list_versions, grace_seconds=2).check()
+        await freshness.Guard(found, list_versions, nothing_is_silent, grace_seconds=2).check()
 
     asyncio.run(story())
 
@@ -73,6 +77,22 @@ def test_a_deletion_is_forgotten_so_that_the_memory_does_not_grow() -> None:
     found.forget("a")
     found.forget("never seen")
     assert found.lacks({"a": 1}) == {"a"}
+
+
+def test_a_watch_of_children_that_stays_silent_is_deaf_and_named() -> None:
+    async def story(silent: list[tuple[str, ...]]) -> None:
+        async def list_versions() -> Mapping[str, int]:
+            return {}
+
+        def is_silent(seconds: float) -> tuple[str, ...]:
+            assert seconds >= 60  # the API server says something every 40 s
+            return silent.pop(0) if len(silent) > 1 else silent[0]
+
+        await freshness.Guard(seen(), list_versions, is_silent, GRACE_SECONDS).check()
+
+    with pytest.raises(freshness.Deaf, match="services"):
+        asyncio.run(story([("services",)]))
+    asyncio.run(story([("services",), ()]))  # heard of again in time
 
 
 def test_nothing_is_said_while_the_api_server_does_not_answer() -> None:
@@ -98,7 +118,7 @@ def test_the_guard_rides_through_an_outage_and_then_ends_the_process() -> None:
             return answer
 
         with pytest.raises(freshness.Deaf):
-            await freshness.Guard(seen(), list_versions, GRACE_SECONDS).watch(interval_seconds=0.01)
+            await freshness.Guard(seen(), list_versions, nothing_is_silent, GRACE_SECONDS).watch(interval_seconds=0.01)
         assert answers == []
 
     asyncio.run(story())

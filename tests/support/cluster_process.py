@@ -22,6 +22,8 @@ import yaml
 from tests.support import cluster_apiserver, cluster_world
 
 _RBAC = Path("charts/modelyard/templates/rbac.yaml")
+_LEASE = Path("charts/modelyard/templates/lease.yaml")
+LEASE = "modelyard-operator"  # its name by default
 _RBAC_PATH = "/apis/rbac.authorization.k8s.io/v1"
 
 
@@ -31,6 +33,33 @@ def chart_rules() -> list[dict[str, Any]]:
     assert match, f"{_RBAC} no longer defines modelyard.operatorRules"
     rules: list[dict[str, Any]] = yaml.safe_load(match[1])
     return rules
+
+
+def chart_lease_rules() -> list[dict[str, Any]]:
+    """Give the rules of the operator's role in its own namespace as the chart has them."""
+    match = re.search(r'define "modelyard.leaseRules" -}}\n(.*?){{- end', _LEASE.read_text(), re.DOTALL)
+    assert match, f"{_LEASE} no longer defines modelyard.leaseRules"
+    text = match[1].replace('{{ include "modelyard.operatorName" . }}', LEASE)
+    rules: list[dict[str, Any]] = yaml.safe_load(text)
+    return rules
+
+
+async def grant_lease(backend: cluster_apiserver.ApiBackend, namespace: str) -> None:
+    """Give the service account of `grant` the chart's rights on the Lease, and make it as the chart does."""
+    name = "lease"
+    await backend.must(
+        "POST",
+        f"{_RBAC_PATH}/namespaces/{namespace}/roles",
+        {"metadata": {"name": name}, "rules": chart_lease_rules()},
+    )
+    binding = {
+        "metadata": {"name": name},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": name},
+        "subjects": [{"kind": "ServiceAccount", "name": f"operator-{namespace}", "namespace": namespace}],
+    }
+    await backend.must("POST", f"{_RBAC_PATH}/namespaces/{namespace}/rolebindings", binding)
+    path = f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases"
+    await backend.must("POST", path, {"metadata": {"name": LEASE}})
 
 
 async def grant(backend: cluster_apiserver.ApiBackend, namespace: str, *, everywhere: bool) -> str:

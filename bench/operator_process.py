@@ -65,6 +65,7 @@ async def prepare(cluster: rig.Rig) -> Path:
     """Give the operator its namespace and the chart's rights; give the kubeconfig that it uses."""
     await rig.make_namespace(cluster, NAMESPACE)
     token = await cluster_process.grant(cluster.backend, NAMESPACE, everywhere=True)
+    await cluster_process.grant_lease(cluster.backend, NAMESPACE)
     server = cluster_process.server_of(cluster.kubeconfig, cluster.folder)
     return cluster_process.write_kubeconfig(cluster.folder / "operator.kubeconfig", *server, token)
 
@@ -83,9 +84,7 @@ async def started(
         "MODELYARD_RUNTIME_CLASSES": _IMAGE,
         "MODELYARD_HEALTH_PORT": str(port),
         "MODELYARD_LEADER_ELECTION": "false",
-        # As the operator's pod has them from its own metadata.
-        "POD_NAMESPACE": NAMESPACE,
-        "POD_NAME": "modelyard-operator-0",
+        "MODELYARD_LEASE_NAMESPACE": NAMESPACE,
     }
     wrapped = ["-m", "cProfile", "-o", str(profile)] if profile else []
     command = [sys.executable, *wrapped, "-m", "modelyard_operator"]

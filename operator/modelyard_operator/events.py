@@ -40,8 +40,9 @@ def decide(identity: api.Identity, before: Mapping[str, Any], said: api.Status) 
     """Give the events of the step from one status to the next: none, one or two."""
     events = []
     ready, was_ready = _of(said, conditions.READY), _was(before, conditions.READY)
-    # Observing passes within a second and says nothing about the model.
-    if ready.reason not in (was_ready.get("reason"), conditions.OBSERVING) or _is_other(before, said):
+    is_changed = ready.reason != was_ready.get("reason") or _is_other(before, said)
+    # Observing passes within a second and says nothing about the model; what follows it does.
+    if is_changed and ready.reason != conditions.OBSERVING:
         is_warning = any(each.type == conditions.STALLED for each in said.conditions)
         events.append(_event(identity, (ROLL_OUT, is_warning), was_ready, ready, _candidate(said)))
     available, was_available = _of(said, conditions.AVAILABLE), _was(before, conditions.AVAILABLE)

@@ -74,6 +74,12 @@ ROLLING = "Reconciling/RollingOut"
         ),
         pytest.param(status("RolledOut"), status("Reconciling/Observing"), [], id="a moment's uncertainty"),
         pytest.param(
+            None,
+            status("Reconciling/Observing", "NoPodReady", candidate="iris-1"),
+            [],
+            id="a new model's first moment",
+        ),
+        pytest.param(
             status("RolledOut"),
             status(ROLLING, candidate="iris-2"),
             ["Normal RollingOut"],

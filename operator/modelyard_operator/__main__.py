@@ -36,6 +36,7 @@ from modelyard_operator import (
     reconciler,
     recorder,
     store,
+    turnstile,
     watching,
     workqueue,
 )
@@ -63,7 +64,8 @@ class _Operator:
         self.memory = store.Store()
         candidacy = lease.Candidacy(settings.lease_namespace, settings.lease_name, _identity())
         told = recorder.Recorder(self.cluster.create_event, self.metrics, candidacy.identity, _stamp)
-        visits = reconciler.Reconciler(self.cluster, settings, _now, self.memory, told)
+        turns = turnstile.Turnstile(self.memory.resources, self._wake)
+        visits = reconciler.Reconciler(self.cluster, settings, _now, self.memory, told, turns)
         self.queue = workqueue.WorkQueue(visits.reconcile, self.metrics)
         self.pulse = pulse.Pulse()
         self.children = watching.Watching(link, settings.watch_namespaces, self.memory, self._child_changed)
@@ -134,6 +136,9 @@ class _Operator:
         await self.leadership.leads.wait()
         self.health.watch_queue(self.queue.stuck_seconds)
         await self.queue.run(self.settings.workers)
+
+    def _wake(self, key: tuple[str, str]) -> None:
+        self.queue.add(key)
 
     def _child_changed(self, key: tuple[str, str]) -> None:
         self.queue.add_after(key, _CHILD_DELAY_SECONDS)

@@ -71,6 +71,16 @@ class RevisionStatus(fields.Type, frozen=True):
     failure: Annotated[Failure, Meta(description="Why its pods don't become ready.")] | None = None
 
 
+class RuntimeStatus(fields.Type, frozen=True):
+    """The runtime image, and what the administrator offers instead."""
+
+    image: Annotated[str, Meta(description="The image that is to run.")]
+    newer: Annotated[
+        str, Meta(description="The image that the runtime class offers instead, when it is another one.")
+    ] = ""
+    message: Annotated[str, Meta(description="What becomes of the newer image.")] = ""
+
+
 class Condition(fields.Type, frozen=True):
     """One answer about the resource, as every Kubernetes tool reads it."""
 
@@ -106,6 +116,7 @@ class Status(fields.Type, frozen=True):
     digest: Annotated[
         str, Meta(description="First 12 hex digits of the digest of what serves, when known.")
     ] = ""
+    runtime: Annotated[RuntimeStatus, Meta(description="The model server.")] | None = None
     stable: Annotated[RevisionStatus, Meta(description="The revision that serves.")] | None = None
     candidate: (
         Annotated[RevisionStatus, Meta(description="The newer revision on its way to replace it.")] | None

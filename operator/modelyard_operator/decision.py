@@ -20,6 +20,7 @@ from modelyard_operator import (
     plan,
     revisions,
     rollout,
+    updates,
 )
 from modelyard_operator import visit as visits
 from modelyard_operator.desired import pod, revision
@@ -39,16 +40,20 @@ class Decision(msgspec.Struct, frozen=True):
         return not visits.is_settled(self.visit)
 
 
-def decide(body: Manifest, seen: Observed, settings: config.OperatorConfig) -> Decision:
-    """Give the decision about one ModelDeployment as it came from the API server."""
+def decide(
+    body: Manifest,
+    seen: Observed,
+    settings: config.OperatorConfig,
+    turn: updates.Turn = updates.Turn.WAITING,
+) -> Decision:
+    """Give the decision about one ModelDeployment as it came from the API server.
+
+    `turn` says whether it may adopt a newer runtime image now, if it waits for one.
+    """
     visit = visits.Visit(identity=api.parse_identity(body), seen=seen, cluster_domain=settings.cluster_domain)
     try:
         model_deployment = api.parse(body)
-        wanted = revisions.name(model_deployment)
-        target = rollout.choose(model_deployment, wanted, visit.ours)
-        visit = msgspec.structs.replace(
-            visit, model_deployment=model_deployment, revision=wanted, target=target
-        )
+        visit = _aim(model_deployment, visit, settings, turn)
         annotations = model_deployment.spec.service.annotations
         pod.check_metadata("spec.service.annotations", annotations, settings)
         actions = _actions(model_deployment, visit, settings)
@@ -58,6 +63,27 @@ def decide(body: Manifest, seen: Observed, settings: config.OperatorConfig) -> D
         held = tuple(str(action) for action in actions)
         return Decision(msgspec.structs.replace(visit, held=held))
     return Decision(visit, actions)
+
+
+def _aim(
+    model_deployment: api.ModelDeployment,
+    visit: visits.Visit,
+    settings: config.OperatorConfig,
+    turn: updates.Turn,
+) -> visits.Visit:
+    """Give the visit with the revision that is wanted and the one that is to run."""
+    ours = visit.ours
+    stored = updates.newest(model_deployment, ours.revisions)
+    wanted = objects.name(stored) if stored else revisions.name(model_deployment)
+    target = rollout.choose(model_deployment, wanted, ours)
+    update = updates.judge(model_deployment, target, ours, settings)
+    update = msgspec.structs.replace(update, turn=turn)
+    if update.state is updates.State.DUE and turn is updates.Turn.GRANTED:
+        wanted = updates.revision_for(model_deployment, update, ours.revisions)
+        target = rollout.Target(wanted)
+    return msgspec.structs.replace(
+        visit, model_deployment=model_deployment, revision=wanted, target=target, update=update
+    )
 
 
 def _actions(

@@ -27,6 +27,7 @@ from modelyard_operator import (
     sight,
     status,
     store,
+    turnstile,
 )
 from modelyard_operator import visit as visits
 from modelyard_operator.objects import Manifest
@@ -64,11 +65,13 @@ class Reconciler:
         now: Callable[[], str],
         memory: store.Store | None = None,
         recorder: Recorder | None = None,
+        turns: turnstile.Turnstile | None = None,
     ) -> None:
         self._cluster = cluster
         self._now = now
         self._recorder = recorder
-        self._lookout = sight.Lookout(cluster, settings, memory)
+        self._turns = turns
+        self._lookout = sight.Lookout(cluster, settings, memory, turns)
 
     async def reconcile(self, key: Key) -> None:
         """Visit one ModelDeployment.
@@ -103,6 +106,8 @@ class Reconciler:
         """Leave alone what is gone or going: garbage collection removes the children."""
         if self._recorder is not None:
             self._recorder.forget(key)
+        if self._turns is not None:
+            self._turns.forget(key)
 
     async def _execute(self, seen: sight.Sight) -> visits.Visit:
         """Make the writes that are needed; what stops them becomes the visit's outcome."""

@@ -31,11 +31,18 @@ def intent(model_deployment: api.ModelDeployment) -> dict[str, Any]:
     return {"name": model_deployment.identity.name, **{key: part for key, part in built.items() if part}}
 
 
-def name(model_deployment: api.ModelDeployment) -> str:
-    """Give the name of the revision that a ModelDeployment asks for."""
-    canonical = json.dumps(intent(model_deployment), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+def name(model_deployment: api.ModelDeployment, image: str = "") -> str:
+    """Give the name of the revision that a ModelDeployment asks for, or of the same with another runtime image."""
+    hashed = intent(model_deployment) | ({"image": image} if image else {})
+    canonical = json.dumps(hashed, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     digest = hashlib.sha256(canonical.encode()).hexdigest()
     return naming.revision_name(model_deployment.identity.name, digest)
+
+
+def of_intent(model_deployment: api.ModelDeployment, stored: Sequence[Manifest]) -> list[Manifest]:
+    """Give the stored revisions of a ModelDeployment's present intent: several when it has adopted newer images."""
+    asked = intent(model_deployment)
+    return [manifest for manifest in stored if (manifest.get("data") or {}).get("intent") == asked]
 
 
 def find(revision: str, stored: Sequence[Manifest]) -> Manifest | None:

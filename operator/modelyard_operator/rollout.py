@@ -50,6 +50,14 @@ def proves_ready(revision: str, seen: Observed) -> bool:
     return any(each.ready for each in revisions.running(seen) if each.revision == revision)
 
 
+def is_settled(revision: str, seen: Observed, least: int) -> bool:
+    """Says whether a revision is rolled out, has as many ready pods as the spec asks for, and no other has any."""
+    running = revisions.running(seen)
+    ready = sum(each.ready for each in running if each.revision == revision)
+    others = sum(each.replicas for each in running if each.revision != revision)
+    return revisions.is_complete(revision, seen) and ready >= least and not others
+
+
 def failure(revision: str, seen: Observed) -> api.Failure | None:
     """Give why a revision doesn't become ready by itself, None while it still may."""
     is_late = revisions.is_late(revision, seen)

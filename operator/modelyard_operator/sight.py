@@ -11,7 +11,18 @@ from typing import Protocol
 
 import msgspec
 
-from modelyard_operator import api, config, decision, naming, objects, plan, revisions, store
+from modelyard_operator import (
+    api,
+    config,
+    decision,
+    naming,
+    objects,
+    plan,
+    revisions,
+    store,
+    turnstile,
+    updates,
+)
 from modelyard_operator.objects import Kind, Manifest
 from modelyard_operator.observed import Observed
 
@@ -68,11 +79,16 @@ class Lookout:
     """Looks at one ModelDeployment at a time; without a memory every look is live."""
 
     def __init__(
-        self, cluster: Cluster, settings: config.OperatorConfig, memory: store.Store | None = None
+        self,
+        cluster: Cluster,
+        settings: config.OperatorConfig,
+        memory: store.Store | None = None,
+        turns: turnstile.Turnstile | None = None,
     ) -> None:
         self._cluster = cluster
         self._settings = settings
         self._memory = memory
+        self._turns = turns
 
     async def look(self, key: Key) -> Sight | None:
         """Decide from memory, and make sure of it when something has to be written; None when it has gone or is going.
@@ -86,10 +102,10 @@ class Lookout:
         if body is None or api.parse_identity(body).is_deleting:
             return None
         seen = self._memory.observe(*key)
-        decided = decision.decide(body, seen, self._settings)
+        decided = self._decide(key, body, seen)
         if decided.wants_pods:
             seen = msgspec.structs.replace(seen, pods=self._memory.select(store.PODS, *key))
-            decided = decision.decide(body, seen, self._settings)
+            decided = self._decide(key, body, seen)
         if not decided.actions:
             return Sight(body, decided, is_live=False)
         return await self._confirm(key, seen)
@@ -101,7 +117,7 @@ class Lookout:
             return None
         known: set[tuple[Kind, str]] = set()
         while True:
-            decided = decision.decide(body, seen, self._settings)
+            decided = self._decide(key, body, seen)
             if _has_to_be_live(decided):
                 return await self._look_around(key, body)
             unknown = [each for each in _created(decided) if each not in known]
@@ -125,20 +141,28 @@ class Lookout:
     async def _look_around(self, key: Key, body: Manifest) -> Sight:
         """Read everything around a resource that has just been read, and decide."""
         seen = await self._cluster.observe(*key)
-        decided = decision.decide(body, seen, self._settings)
+        decided = self._decide(key, body, seen)
         revision = decided.visit.revision
         if revision and revisions.find(revision, seen.revisions) is None:
             # Not among ours by label; the name may be taken all the same.
             taken = await self._cluster.get(Kind.CONTROLLER_REVISION, key[0], revision)
             if taken is not None:
                 seen = seen.with_applied(taken)
-                decided = decision.decide(body, seen, self._settings)
+                decided = self._decide(key, body, seen)
         if decided.wants_pods and seen.deployment is not None:
             # Read before anything is written: what they say can change the decision (rollback), not only the status.
             seen = msgspec.structs.replace(seen, pods=await self._cluster.list_pods(*key))
-            decided = decision.decide(body, seen, self._settings)
+            decided = self._decide(key, body, seen)
         self.learn(*seen.children.values(), *seen.revisions)
         return Sight(body, decided, is_live=True)
+
+    def _decide(self, key: Key, body: Manifest, seen: Observed) -> decision.Decision:
+        """Decide; a model that could adopt a newer image does so when it is its turn."""
+        decided = decision.decide(body, seen, self._settings)
+        if self._turns is None:
+            return decided
+        turn = self._turns.report(key, decided.visit.update.state)
+        return decided if turn is updates.Turn.WAITING else decision.decide(body, seen, self._settings, turn)
 
     async def _read(self, key: Key) -> Manifest | None:
         """Read the resource; None when it has gone or is being deleted."""

@@ -7,7 +7,7 @@ Called by `reconciler`. Pure: the time is an argument, and a status that says th
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from modelyard_operator import api, conditions, failures, naming, revisions, verdict
+from modelyard_operator import api, conditions, failures, naming, revisions, updates, verdict
 from modelyard_operator import visit as visits
 from modelyard_operator.objects import Kind
 
@@ -32,6 +32,7 @@ def summarize(visit: visits.Visit, before: Mapping[str, Any], now: str) -> api.S
         selector=naming.selector_text(visit.identity.name),
         url=_url(visit),
         digest=(stable.digest if stable else "").removeprefix("sha256:")[:12],
+        runtime=_runtime(visit),
         stable=stable,
         candidate=candidate,
     )
@@ -62,6 +63,13 @@ def _block(revision: str, visit: visits.Visit, pods: visits.Pods) -> api.Revisio
         replicas=count.replicas,
         failure=given_up.failure if given_up else failures.diagnose(revision, visit.ours),
     )
+
+
+def _runtime(visit: visits.Visit) -> api.RuntimeStatus | None:
+    if visit.model_deployment is None or not visit.update.image:
+        return None
+    message = updates.explain(visit.model_deployment, visit.update)
+    return api.RuntimeStatus(image=visit.update.image, newer=visit.update.newer, message=message)
 
 
 def _url(visit: visits.Visit) -> str:

@@ -5,7 +5,7 @@
 
 import msgspec
 
-from modelyard_operator import adoption, api, errors, revisions, rollout
+from modelyard_operator import adoption, api, errors, revisions, rollout, updates
 from modelyard_operator.observed import Observed
 
 Outcome = errors.Stalled | errors.Waiting | errors.ClusterError
@@ -20,6 +20,7 @@ class Visit(msgspec.Struct, frozen=True):
         model_deployment: None when the spec could not be understood.
         revision: the revision that is wanted; empty when that is unknown.
         target: the revision that the Deployment should run, the wanted one unless that failed.
+        update: whether there is a newer runtime image, and what becomes of it.
         held: the writes that `spec.paused` holds back, in words.
         outcome: why the visit ended early, if it did.
         cluster_domain: for the address of the Service.
@@ -30,6 +31,7 @@ class Visit(msgspec.Struct, frozen=True):
     model_deployment: api.ModelDeployment | None = None
     revision: str = ""
     target: rollout.Target = rollout.Target()
+    update: updates.Update = updates.Update()
     held: tuple[str, ...] = ()
     outcome: Outcome | None = None
     cluster_domain: str = "cluster.local"
@@ -82,10 +84,5 @@ def count(visit: Visit) -> Pods:
 
 def is_settled(visit: Visit) -> bool:
     """Says whether what should run is rolled out and ready, so that no pod has to be asked why it isn't."""
-    pods = count(visit)
-    target = pods.of(visit.target.revision)
-    return (
-        revisions.is_complete(visit.target.revision, visit.ours)
-        and target.ready >= pods.least
-        and pods.replicas == target.replicas
-    )
+    least = visit.model_deployment.fewest_replicas if visit.model_deployment else 1
+    return rollout.is_settled(visit.target.revision, visit.ours, least)

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from modelyard_operator import config, errors, naming, reconciler, store
+from modelyard_operator import config, errors, naming, reconciler, store, turnstile
 from modelyard_operator.objects import Kind, Manifest
 
 SETTINGS = config.OperatorConfig(
@@ -59,7 +59,9 @@ class World:
 
     def with_settings(self, settings: config.OperatorConfig) -> None:
         """Go on with an operator of another configuration, as after an upgrade."""
-        self.reconciler = reconciler.Reconciler(self.cluster, settings, self._now, self.memory)
+        self.settings = settings
+        turns = turnstile.Turnstile(lambda: [(self.namespace, "iris")], lambda _key: None)
+        self.reconciler = reconciler.Reconciler(self.cluster, settings, self._now, self.memory, turns=turns)
 
     def _now(self) -> str:
         return f"2026-02-01T{next(self._clock) // 60:02d}:{next(self._clock) % 60:02d}:00Z"
@@ -259,6 +261,18 @@ class World:
                 found[f"{plural}/{metadata['name']}/{metadata['uid']}"] = metadata["resourceVersion"]
         return found
 
+    async def child_versions(self) -> dict[str, str]:
+        """Give the same without the resource itself, whose status may change."""
+        return {
+            key: version
+            for key, version in (await self.versions()).items()
+            if not key.startswith(naming.PLURAL)
+        }
+
+    async def image(self) -> str:
+        """Give the image that the Deployment runs."""
+        return str((await self.deployment())["spec"]["template"]["spec"]["containers"][0]["image"])
+
     async def template_revision(self) -> str:
         labels: dict[str, str] = (await self.deployment())["spec"]["template"]["metadata"]["labels"]
         return labels[naming.LABEL_REVISION]
@@ -267,6 +281,11 @@ class World:
 def another_image(image: str) -> config.OperatorConfig:
     """Give the settings of a later operator with a newer runtime."""
     return msgspec.structs.replace(SETTINGS, runtime_classes={"default": config.RuntimeClass(image=image)})
+
+
+def another_class(name: str, image: str) -> config.OperatorConfig:
+    """Give the settings of an operator that offers one other runtime class."""
+    return msgspec.structs.replace(SETTINGS, runtime_classes={name: config.RuntimeClass(image=image)})
 
 
 def terminated(

@@ -1,6 +1,7 @@
 """Scenarios of rollouts that go another way: Recreate, deadlines of one's own, and back to what was ready."""
 
 import json
+from typing import Any
 
 from modelyard_operator import naming
 from modelyard_operator.objects import Kind
@@ -14,7 +15,7 @@ ROLLBACK = {"onFailure": "Rollback"}
 TOLD = json.dumps({"reason": "LoadFailed", "message": "broken.joblib is no pickle.", "stage": "Loading"})
 
 
-async def served(world: World, **spec: object) -> str:
+async def served(world: World, **spec: Any) -> str:
     """Have a first revision ready and give its name."""
     await world.create(**spec)
     await world.converge()

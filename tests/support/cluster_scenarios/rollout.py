@@ -176,10 +176,14 @@ async def operator_upgrade(world: World) -> None:
     await world.converge()
     await world.roll_out()
     await world.converge()
-    before = await world.versions()
+    before = await world.child_versions()
     world.with_settings(cluster_world.another_image("modelyard/runtime:newer"))
     await world.converge()
-    assert await world.versions() == before
+    assert await world.child_versions() == before
+    runtime = (await world.status())["runtime"]
+    assert (runtime["image"], runtime["newer"]) == ("modelyard/runtime:test", "modelyard/runtime:newer")
+    assert "spec.runtime.updatePolicy to Auto" in runtime["message"]
+    assert await world.conditions() == {"Available": "True PodsReady", "Ready": "True RolledOut"}
     await world.change(model={"uri": "s3://models/iris/second.joblib"})
     await world.converge()
     containers = (await world.deployment())["spec"]["template"]["spec"]["containers"]

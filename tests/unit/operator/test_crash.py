@@ -59,6 +59,10 @@ def change(**spec: Any) -> Step:
     return lambda world: world.change(**spec)
 
 
+async def newer_image(world: cluster_world.World) -> None:
+    world.with_settings(cluster_world.another_image("modelyard/runtime:newer"))
+
+
 async def readopt(world: cluster_world.World) -> None:
     await world.orphan()
     await world.create(replicas=2)
@@ -88,6 +92,7 @@ STORIES: dict[str, tuple[dict[str, Any], list[Step]]] = {
         [change(rollout={"strategy": "Recreate"}, model={"uri": "s3://b/new"}), change(rollout=None)],
     ),
     "orphan and adopt": ({"replicas": 2}, [readopt]),
+    "adopt a newer image": ({"replicas": 2, "runtime": {"updatePolicy": "Auto"}}, [newer_image]),
     "roll back": ({"replicas": 2, "rollout": {"onFailure": "Rollback"}}, [change(model=BROKEN)]),
     "roll back what was held": (
         {"replicas": 2},
@@ -110,13 +115,13 @@ async def play(cluster: cluster_memory.MemoryCluster, story: str) -> None:
         try:
             await world.converge()
         except Crash:
-            world = cluster_world.World(cluster, cluster)  # a new process, without memory
+            world = cluster_world.World(cluster, cluster, settings=world.settings)  # a new process
             await world.converge()
         await roll_out(world)
         try:
             await world.converge()
         except Crash:
-            world = cluster_world.World(cluster, cluster)
+            world = cluster_world.World(cluster, cluster, settings=world.settings)
             await world.converge()
 
 

@@ -1,0 +1,73 @@
+"""Lets one model at a time adopt a newer runtime image, over the whole operator.
+
+`sight` tells it at each visit how far a model is, and is told whether that model may go on. All it knows is what this
+process has been told, so that after a restart nobody passes before every model has been looked at once: the one whose
+update is under way is among them. When an update fails, nobody follows until that model is ready, is changed, or is set
+to Manual. Does no I/O and knows no time.
+"""
+
+import logging
+from collections.abc import Callable, Iterable
+
+from modelyard_operator.updates import State, Turn
+
+logger = logging.getLogger(__name__)
+
+Key = tuple[str, str]  # namespace, name
+
+
+class Turnstile:
+    """One per process."""
+
+    def __init__(self, keys: Callable[[], Iterable[Key]], wake: Callable[[Key], None]) -> None:
+        """Take `keys`, which gives all models there are, and `wake`, which has one visited soon."""
+        self._keys = keys
+        self._wake = wake
+        self._states: dict[Key, State] = {}
+        self._granted: Key | None = None
+
+    def report(self, key: Key, state: State) -> Turn:
+        """Tell how far a model is; gives whether it may adopt the newer image that it waits for."""
+        before = self._states.get(key)
+        self._states[key] = state
+        if state is State.FAILED is not before:
+            keys = {"namespace": key[0], "model_deployment": key[1]}
+            logger.warning("the update to a newer image failed; no other model is updated", extra=keys)
+        if key == self._granted:
+            if state is State.DUE:
+                return Turn.GRANTED  # its write has not been seen yet
+            self._granted = None
+        if state is not State.DUE:
+            if before is not state:
+                self._wake_next()
+            return Turn.WAITING
+        return self._ask(key)
+
+    def forget(self, key: Key) -> None:
+        """Tell that a model is gone."""
+        if self._states.pop(key, None) is None:
+            return
+        if key == self._granted:
+            self._granted = None
+        self._wake_next()
+
+    def _ask(self, key: Key) -> Turn:
+        others = [state for other, state in self._states.items() if other != key]
+        if State.FAILED in others:
+            return Turn.HALTED
+        if State.UNDERWAY in others or self._granted is not None or not self._has_seen_all():
+            return Turn.WAITING
+        self._granted = key
+        return Turn.GRANTED
+
+    def _wake_next(self) -> None:
+        """Have the first that waits visited when nothing is in its way any more."""
+        busy = {State.UNDERWAY, State.FAILED} & set(self._states.values())
+        if busy or self._granted is not None or not self._has_seen_all():
+            return
+        first = next((key for key, state in self._states.items() if state is State.DUE), None)
+        if first is not None:
+            self._wake(first)
+
+    def _has_seen_all(self) -> bool:
+        return all(key in self._states for key in self._keys())

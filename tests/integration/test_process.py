@@ -69,9 +69,9 @@ def test_it_serves_with_the_charts_rights_and_leaves_users_objects_alone(
             await world.change(autoscaling=None, replicas=1)
 
             async def is_single() -> bool:
-                return not await is_there(world, Kind.AUTOSCALER) and not await is_there(
-                    world, Kind.DISRUPTION_BUDGET
-                )
+                surplus = (Kind.AUTOSCALER, Kind.DISRUPTION_BUDGET)
+                are_there = [await is_there(world, kind) for kind in surplus]
+                return not any(are_there) and (await spec_of_deployment(world))["replicas"] == 1
 
             await cluster_world.wait_until(is_single, "autoscaler and budget are gone", 5)
             await world.roll_out()

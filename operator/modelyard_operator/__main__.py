@@ -72,6 +72,13 @@ class _Operator:
         self.health = health.Health(self.metrics, self.pulse)
         self.leadership = leadership.Leadership(self.cluster, self.fence, candidacy, _stamp, self.pulse.beat)
         self.metrics.leading.set_function(lambda: float(self.fence.seconds_left() > 0))
+        self.metrics.watch_silence_seconds.read = self.children.silences
+        self.metrics.store_objects.read = lambda: {
+            kind: number for kind, (number, _bytes) in self.memory.counts().items()
+        }
+        self.metrics.store_bytes.read = lambda: {
+            kind: size for kind, (_number, size) in self.memory.counts().items()
+        }
         self.metrics.queue_oldest_seconds.set_function(self.queue.oldest_seconds)
         self.seen = freshness.Seen()
         self.begun, self.ready, self.stop = asyncio.Event(), asyncio.Event(), asyncio.Event()

@@ -24,6 +24,7 @@ class Health:
     def __init__(self, numbers: metrics.Metrics, life: pulse.Pulse) -> None:
         self._metrics = numbers
         self._pulse = life
+        numbers.part_age_seconds.read = life.ages
         self._is_ready = False
         self._stuck_seconds: Callable[[], float] = float
 
@@ -69,7 +70,5 @@ class Health:
         return web.Response(text="ok\n")
 
     async def _expose(self, _request: web.Request) -> web.Response:
-        for part, age in self._pulse.ages().items():
-            self._metrics.part_age_seconds.labels(part).set(age)
         body = prometheus_client.generate_latest(self._metrics.registry)
         return web.Response(body=body, headers={"Content-Type": prometheus_client.CONTENT_TYPE_LATEST})

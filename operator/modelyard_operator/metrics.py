@@ -6,7 +6,7 @@ passed along and never global, so that tests have their own.
 
 import platform
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import prometheus_client as prometheus
 from prometheus_client.core import GaugeMetricFamily, Metric
@@ -48,6 +48,21 @@ class Resources(Collector):
         yield family
 
 
+class Readings(Collector):
+    """Numbers that are asked for when somebody looks: label -> value."""
+
+    def __init__(self, name: str, text: str, label: str) -> None:
+        self._name, self._text, self._label = name, text, label
+        self.read: Callable[[], Mapping[str, float]] = dict
+
+    def collect(self) -> Iterator[Metric]:
+        """Give the gauge."""
+        family = GaugeMetricFamily(f"{_PREFIX}_{self._name}", self._text, labels=[self._label])
+        for label, value in sorted(self.read().items()):
+            family.add_metric([label], value)
+        yield family
+
+
 class Metrics:
     """Counters and gauges of one operator process."""
 
@@ -60,12 +75,14 @@ class Metrics:
             f"{_PREFIX}_loop_lag_seconds", "How late the event loop last was."
         )
         self.leading = self._gauge(f"{_PREFIX}_leading", "1 while this process may write.")
-        self.part_age_seconds = prometheus.Gauge(
-            f"{_PREFIX}_part_age_seconds",
-            "Since each part of the process last showed that it works.",
-            ["part"],
-            registry=self.registry,
+        self.part_age_seconds = self._readings(
+            "part_age_seconds", "Since each part of the process last showed that it works.", "part"
         )
+        self.watch_silence_seconds = self._readings(
+            "watch_silence_seconds", "Since anything was heard on each watch of children.", "stream"
+        )
+        self.store_objects = self._readings("store_objects", "Objects in memory.", "resource")
+        self.store_bytes = self._readings("store_bytes", "Their bytes, compressed.", "resource")
         build = prometheus.Gauge(
             f"{_PREFIX}_build_info", "1, with the versions.", ["version", "python"], registry=self.registry
         )
@@ -111,6 +128,11 @@ class Metrics:
             "verb",
             "resource",
         )
+
+    def _readings(self, name: str, text: str, label: str) -> Readings:
+        readings = Readings(name, text, label)
+        self.registry.register(readings)
+        return readings
 
     def _counter(self, name: str, text: str, *labels: str) -> prometheus.Counter:
         return prometheus.Counter(name, text, labels, registry=self.registry)

@@ -267,9 +267,13 @@ class Watching:
         for stream in self._streams:
             await stream.synced.wait()
 
+    def silences(self) -> dict[str, float]:
+        """Give for how long nothing has come on each stream."""
+        return {stream.name: stream.silent_seconds() for stream in self._streams}
+
     def silent(self, seconds: float) -> tuple[str, ...]:
         """Give the streams on which nothing has come for so long."""
-        return tuple(stream.name for stream in self._streams if stream.silent_seconds() > seconds)
+        return tuple(name for name, silence in self.silences().items() if silence > seconds)
 
 
 def _checked(item: msgspec.Raw) -> decoding.Meta:

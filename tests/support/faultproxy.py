@@ -288,6 +288,8 @@ class FaultProxy:
 
     def _note(self, kind: str, line: bytes) -> None:
         event = json.loads(line)
+        if "object" not in event:
+            return  # the API server refuses the watch
         metadata = event["object"].get("metadata") or {}
         self.lines.append(
             records.Line(

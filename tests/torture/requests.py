@@ -23,9 +23,13 @@ _SHORT_SEEDS, _LONG_SEEDS = 3, 30
 _PAUSE_SECONDS = 4.0  # between two changes of the user: some are made in the middle of the work on the last
 _CONVERGE_SECONDS = 120.0
 _QUIET_SECONDS = 1.0
-# One visit is about 8 reads and a few writes. An error is retried after 1, 2, 4, 8 … s, a rollout is polled every 2 s
-# (30 visits a minute), and each of the user's changes and each event of a child brings a visit of its own.
-MOST_REQUESTS_A_MINUTE = 900
+# A rollout is polled every 2 s, a visit that has something to write reads about 9 objects first, and the user makes 15
+# changes a minute.
+MOST_REQUESTS_A_MINUTE = 450
+# Nothing works and nobody changes anything: retries after 1, 2, 4, 8 … s are 6 in the first minute and 1 or 2 in the next.
+MOST_REQUESTS_WHEN_STANDING = 60
+_STANDING_SECONDS = 120.0
+_STANDING = ("409", "422", "500", "504 unapplied", "504 applied", "reset after")
 
 
 def run(order: campaign.Order) -> list[campaign.Row]:
@@ -51,6 +55,12 @@ async def cases(order: campaign.Order, kubeconfig: Path, folder: Path) -> list[c
             return None if budget.is_spent() else await _case(which, seed, end, order)
 
         rows = await rig.spread(lanes, seeds, play)
+        names = [] if order.short else [name for name in _STANDING if order.case in f"standing {name}"]
+
+        async def stand(which: lane.Lane, name: str) -> campaign.Row | None:
+            return None if budget.is_spent() else await _standing_case(which, name, order)
+
+        rows += await rig.spread(lanes, names, stand)
     return rig.with_rest(rows, NAME)
 
 
@@ -103,6 +113,32 @@ async def _case(which: lane.Lane, seed: int, end: dict[str, Any], order: campaig
     return campaign.Row(name, not problem, f"{problem} {figures}".strip(), again)
 
 
+async def _standing_case(which: lane.Lane, name: str, order: campaign.Order) -> campaign.Row:
+    """Let every write fail in the same way for two minutes, and count what is asked in the second."""
+    await which.clear()
+    (fault,) = (each for each in faultproxy_faults.REQUEST_FAULTS if each.name == name)
+    which.proxy.plan = lambda call: fault if call.is_write else None
+    await which.world.create(replicas=2)
+    await asyncio.sleep(_STANDING_SECONDS)  # what is tested is a fault of this length
+    which.proxy.plan = None
+    late = which.proxy.now() - _STANDING_SECONDS / 2
+    asked = [each for each in which.proxy.records if each.seconds > late and not each.call.is_watch]
+    problem = "" if len(asked) <= MOST_REQUESTS_WHEN_STANDING else "a busy loop"
+    try:
+        # The last pause may have been about a minute.
+        await cluster_world.wait_until(lambda: _has_begun(which.world), "the children", _CONVERGE_SECONDS)
+    except AssertionError as error:
+        problem = problem or str(error)
+    figures = f"({len(asked)} requests in the second minute)"
+    print(f"  {'FAILED' if problem else 'ok'} standing {name}: {problem} {figures}", flush=True)
+    again = campaign.replay(NAME, order, f"standing {name}")
+    return campaign.Row(f"standing {name}", not problem, f"{problem} {figures}".strip(), again)
+
+
+async def _has_begun(world: cluster_world.World) -> bool:
+    return await world.backend.read("deployments", world.namespace, "iris") is not None
+
+
 def comparable(dump: dict[str, Any]) -> dict[str, Any]:
     """Give of a dump what does not depend on how much of the story the operator has slept through.
 
@@ -119,6 +155,9 @@ def comparable(dump: dict[str, Any]) -> dict[str, Any]:
         if name.startswith(("controllerrevisions/", "replicasets/")):
             continue
         kept[name] = {**manifest, "metadata": metadata}
+        if name == "deployments/iris":
+            # How often a spec was applied on the way, not what came of it.
+            kept[name]["status"] = {**manifest.get("status", {}), "observedGeneration": "ANY"}
     current = (
         dump["deployments/iris"]["spec"]["template"]["metadata"]["labels"][naming.LABEL_REVISION]
         if "deployments/iris" in dump

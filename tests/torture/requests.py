@@ -26,7 +26,7 @@ _QUIET_SECONDS = 1.0
 # A rollout is polled every 2 s, a visit that has something to write reads about 9 objects first, and the user makes 15
 # changes a minute.
 MOST_REQUESTS_A_MINUTE = 450
-# Nothing works and nobody changes anything: retries after 1, 2, 4, 8 … s are 6 in the first minute and 1 or 2 in the next.
+# Nothing works and nobody changes anything: retries after 1, 2, 4, 8 … s are 6 in the first minute, 1 or 2 in the next.
 MOST_REQUESTS_WHEN_STANDING = 60
 _STANDING_SECONDS = 120.0
 _STANDING = ("409", "422", "500", "504 unapplied", "504 applied", "reset after")

@@ -1,0 +1,129 @@
+"""What helm makes of the chart: one or several operators, and the rights they get."""
+
+import subprocess
+from typing import Any
+
+import pytest
+import yaml
+
+from devcluster import toolchain
+
+NAME = "modelyard-operator"
+
+
+@pytest.fixture(scope="module")
+def helm() -> str:
+    return str(toolchain.binary("helm"))
+
+
+def rendered(helm: str, *values: str, release: str = "modelyard") -> list[dict[str, Any]]:
+    """Give every object of the release."""
+    sets = [f"--set={value}" for value in values]
+    command = [helm, "template", release, "charts/modelyard", "--namespace=system", *sets]
+    text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    found = [each for each in yaml.safe_load_all(text) if each]
+    places = {(each["kind"], each["metadata"].get("namespace"), each["metadata"]["name"]) for each in found}
+    assert len(places) == len(found), "two objects in one place"
+    return found
+
+
+def render(helm: str, *values: str, release: str = "modelyard") -> dict[tuple[str, str], dict[str, Any]]:
+    """Give the objects of a release for the whole cluster by kind and name."""
+    return {
+        (each["kind"], each["metadata"]["name"]): each for each in rendered(helm, *values, release=release)
+    }
+
+
+def pod_spec(objects: dict[tuple[str, str], dict[str, Any]], name: str = NAME) -> dict[str, Any]:
+    spec: dict[str, Any] = objects["Deployment", name]["spec"]["template"]["spec"]
+    return spec
+
+
+def environment(objects: dict[tuple[str, str], dict[str, Any]], name: str = NAME) -> dict[str, Any]:
+    (container,) = pod_spec(objects, name)["containers"]
+    return {each["name"]: each.get("value", each.get("valueFrom")) for each in container["env"]}
+
+
+def test_helm_finds_nothing_wrong_with_it(helm: str) -> None:
+    subprocess.run([helm, "lint", "--strict", "charts/modelyard"], capture_output=True, check=True)
+
+
+def test_by_default_one_operator_elects_itself_and_is_replaced_without_a_gap(helm: str) -> None:
+    objects = render(helm)
+    deployment = objects["Deployment", NAME]["spec"]
+    assert deployment["replicas"] == 1
+    assert deployment["strategy"]["rollingUpdate"] == {"maxSurge": 1, "maxUnavailable": 0}
+    assert "affinity" not in pod_spec(objects)
+    assert ("PodDisruptionBudget", NAME) not in objects
+    assert {kind for kind, _name in objects}.isdisjoint({"PodMonitor", "NetworkPolicy"})
+
+
+@pytest.mark.parametrize("release", ["modelyard", "other", "a" * 53])
+def test_the_lease_the_process_asks_for_is_the_one_the_chart_makes_and_allows(
+    helm: str, release: str
+) -> None:
+    objects = render(helm, release=release)
+    ((_kind, name),) = [key for key in objects if key[0] == "Lease"]
+    (operator,) = [key[1] for key in objects if key[0] == "Deployment"]
+    env = environment(objects, operator)
+    assert env["MODELYARD_LEASE_NAME"] == name
+    assert env["MODELYARD_LEASE_NAMESPACE"] == {"fieldRef": {"fieldPath": "metadata.namespace"}}
+    assert "spec" not in objects["Lease", name]
+    (role,) = [each for key, each in objects.items() if key[0] == "Role"]
+    assert role["metadata"]["namespace"] == "system"
+    assert role["rules"] == [
+        {
+            "apiGroups": ["coordination.k8s.io"],
+            "resources": ["leases"],
+            "resourceNames": [name],
+            "verbs": ["get", "update"],
+        },
+        {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["create"]},
+    ]
+    (binding,) = [each for key, each in objects.items() if key[0] == "RoleBinding"]
+    assert binding["roleRef"]["name"] == role["metadata"]["name"]
+    assert len(role["metadata"]["name"]) <= 63
+
+
+def test_two_operators_keep_apart_and_are_not_drained_together(helm: str) -> None:
+    objects = render(helm, "operator.replicas=2")
+    assert objects["Deployment", NAME]["spec"]["replicas"] == 2
+    (term,) = pod_spec(objects)["affinity"]["podAntiAffinity"][
+        "preferredDuringSchedulingIgnoredDuringExecution"
+    ]
+    selector = objects["Deployment", NAME]["spec"]["selector"]
+    assert term["podAffinityTerm"]["labelSelector"] == selector
+    budget = objects["PodDisruptionBudget", NAME]["spec"]
+    assert budget == {"maxUnavailable": 1, "selector": selector}
+
+
+def test_an_affinity_of_ones_own_is_left_alone(helm: str) -> None:
+    objects = render(helm, "operator.replicas=2", "operator.affinity.nodeAffinity.x=y")
+    assert pod_spec(objects)["affinity"] == {"nodeAffinity": {"x": "y"}}
+
+
+def test_in_named_namespaces_the_lease_stays_in_the_operators_own(helm: str) -> None:
+    objects = rendered(helm, "watchNamespaces={team-a,system}")
+    roles = sorted(
+        (each["metadata"]["namespace"], each["metadata"]["name"])
+        for each in objects
+        if each["kind"] == "Role"
+    )
+    assert roles == [("system", NAME), ("system", f"{NAME}-lease"), ("team-a", NAME)]
+    assert [each for each in objects if each["kind"] == "ClusterRoleBinding"] == []
+
+
+def test_monitoring_and_network_policy_are_there_when_asked_for(helm: str) -> None:
+    objects = render(
+        helm,
+        "operator.podMonitor.enabled=true",
+        "operator.podMonitor.labels.release=prometheus",
+        "operator.networkPolicy.enabled=true",
+    )
+    monitor, policy = objects["PodMonitor", NAME], objects["NetworkPolicy", NAME]
+    (endpoint,) = monitor["spec"]["podMetricsEndpoints"]
+    (container,) = pod_spec(objects)["containers"]
+    assert endpoint["port"] in {port["name"] for port in container["ports"]}
+    assert monitor["metadata"]["labels"]["release"] == "prometheus"
+    assert policy["spec"]["policyTypes"] == ["Ingress"]
+    assert policy["spec"]["ingress"] == [{"ports": [{"protocol": "TCP", "port": "health"}]}]

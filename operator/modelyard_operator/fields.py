@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from modelyard_operator import rules
+from modelyard_operator import key_rules, rules
 
 
 def doc(text: str, *checks: rules.Rule, **limits: Any) -> Meta:
@@ -30,13 +30,14 @@ Quantity = Annotated[
 ]
 Quantities = Annotated[
     dict[str, Quantity],
-    Meta(extra={"rules": rules.RESOURCE_NAMES}, extra_json_schema={"maxProperties": 8}),
+    Meta(extra={"rules": key_rules.DEVICE_NAMES}, extra_json_schema={"maxProperties": 8}),
 ]
+LabelValue = Annotated[str, Meta(max_length=63, extra={"rules": key_rules.LABEL_VALUE})]
 Labels = Annotated[
-    dict[str, Annotated[str, Meta(max_length=63)]],
-    Meta(extra={"rules": rules.OWN_KEYS}, extra_json_schema={"maxProperties": 32}),
+    dict[str, LabelValue],
+    Meta(extra={"rules": (*rules.OWN_KEYS, *key_rules.KEYS)}, extra_json_schema={"maxProperties": 32}),
 ]
 Annotations = Annotated[
     dict[str, Annotated[str, Meta(max_length=4096)]],
-    Meta(extra={"rules": rules.OWN_KEYS}, extra_json_schema={"maxProperties": 32}),
+    Meta(extra={"rules": (*rules.OWN_KEYS, *key_rules.KEYS)}, extra_json_schema={"maxProperties": 32}),
 ]

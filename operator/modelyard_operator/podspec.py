@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, field
 
-from modelyard_operator import fields, rules
+from modelyard_operator import fields, key_rules, rules
 
 
 class Toleration(fields.Type, frozen=True):
@@ -17,7 +17,9 @@ class Toleration(fields.Type, frozen=True):
     operator: Annotated[Literal["Exists", "Equal"], fields.doc("How value is compared. Default: Equal.")] = (
         "Equal"
     )
-    value: Annotated[str, fields.doc("Value of the taint, with Equal.", max_length=63)] = ""
+    value: Annotated[
+        str, fields.doc("Value of the taint, with Equal.", *key_rules.LABEL_VALUE, max_length=63)
+    ] = ""
     effect: (
         Annotated[
             Literal["NoSchedule", "PreferNoSchedule", "NoExecute"],
@@ -40,6 +42,7 @@ class TopologySpread(fields.Type, frozen=True):
         str,
         fields.doc(
             "Node label whose values are the places to spread over, for example topology.kubernetes.io/zone.",
+            *key_rules.KEY,
             max_length=316,
         ),
     ]
@@ -64,11 +67,15 @@ class Pod(fields.Type, frozen=True):
         fields.doc("Annotations of the pods; only under prefixes that the administrator allows."),
     ] = field(default_factory=dict)
     node_selector: Annotated[
-        dict[str, Annotated[str, Meta(max_length=63)]],
-        Meta(description="Labels that a node must have.", extra_json_schema={"maxProperties": 16}),
+        dict[str, fields.LabelValue],
+        Meta(
+            description="Labels that a node must have.",
+            extra={"rules": key_rules.KEYS},
+            extra_json_schema={"maxProperties": 16},
+        ),
     ] = field(default_factory=dict)
     tolerations: Annotated[
-        list[Annotated[Toleration, Meta(extra={"rules": rules.TOLERATION})]],
+        list[Annotated[Toleration, Meta(extra={"rules": (*rules.TOLERATION, *key_rules.TAINT)})]],
         fields.doc("Taints that the pods tolerate.", max_length=16),
     ] = field(default_factory=list)
     topology_spread: Annotated[

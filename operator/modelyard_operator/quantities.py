@@ -30,8 +30,8 @@ def parse(value: str | int) -> Decimal | None:
         return None
     number, suffix, exponent = match.groups()
     factor = Decimal(10) ** int(exponent) if exponent else _FACTORS[suffix or ""]
-    value = Decimal(number) * factor
-    return min(value, _MOST_BINARY) if suffix and suffix.endswith("i") else value
+    amount = Decimal(number) * factor
+    return min(amount, _MOST_BINARY) if suffix and suffix.endswith("i") else amount
 
 
 def are_equal(one: str | int, other: str | int) -> bool:

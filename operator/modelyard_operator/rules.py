@@ -25,19 +25,27 @@ class Rule(msgspec.Struct, frozen=True):
 
 def matches(pattern: str, message: str) -> Rule:
     """Give the rule that a string matches a regular expression that RE2 (in CEL) and Python read alike."""
-    compiled = re.compile(pattern)
-    return Rule(f"self.matches({_quote(pattern)})", message, lambda value: compiled.search(value) is not None)
+    expression = compiled(pattern)
+    return Rule(
+        f"self.matches({quote(pattern)})", message, lambda value: expression.search(value) is not None
+    )
 
 
 def lacks(pattern: str, message: str) -> Rule:
     """Give the rule that a regular expression is found nowhere in a string."""
-    compiled = re.compile(pattern)
-    return Rule(f"!self.matches({_quote(pattern)})", message, lambda value: compiled.search(value) is None)
+    expression = compiled(pattern)
+    return Rule(f"!self.matches({quote(pattern)})", message, lambda value: expression.search(value) is None)
 
 
-def _quote(pattern: str) -> str:
+def quote(pattern: str) -> str:
+    """Give a regular expression as a literal of CEL."""
     escaped = pattern.replace("\\", "\\\\").replace("'", "\\'")
     return f"'{escaped}'"
+
+
+def compiled(pattern: str) -> re.Pattern[str]:
+    """Give a regular expression for Python as RE2 reads it: there `$` never stands before a last line break."""
+    return re.compile(pattern.replace("$", r"\Z"))
 
 
 NAME = (
@@ -59,7 +67,10 @@ URI = (
         "must name a host or bucket and a path, for example s3://bucket/iris/model.joblib or"
         " https://host/models/iris.joblib",
     ),
-    lacks(r"\s", "must not contain spaces or line breaks; write a space as %20"),
+    lacks(
+        r"[\s\x00-\x1f\x7f]",
+        "must not contain spaces, line breaks or control characters; write a space as %20",
+    ),
     lacks(
         r"^[a-z0-9]+://[^/?#]*@",
         "must not contain a user or password; put HTTP_USERNAME and HTTP_PASSWORD into a Secret and name it in"
@@ -91,8 +102,9 @@ MODEL_NAME = (
 
 SECRET_NAME = (
     matches(
-        r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$",
-        "must be the name of a Secret in the same namespace: lower-case letters, digits, '-' and '.'",
+        r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$",
+        "must be the name of a Secret in the same namespace: lower-case letters, digits, '-' and '.', each part between"
+        " dots starting and ending with a letter or digit",
     ),
 )
 
@@ -100,18 +112,6 @@ CLASS_NAME = (
     matches(
         r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$",
         "must be the name of a runtime class: lower-case letters, digits and '-'",
-    ),
-)
-
-RESOURCE_NAMES = (
-    Rule(
-        "self.all(k, k in ['cpu', 'memory', 'ephemeral-storage'] || k.matches('^[a-z0-9.-]+/[A-Za-z0-9._-]+$'))",
-        "must hold only cpu, memory, ephemeral-storage or an extended resource such as nvidia.com/gpu",
-        lambda names: all(
-            name in ("cpu", "memory", "ephemeral-storage")
-            or re.search(r"^[a-z0-9.-]+/[A-Za-z0-9._-]+$", name)
-            for name in names
-        ),
     ),
 )
 

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, field
 
-from modelyard_operator import fields, podspec, rules
+from modelyard_operator import fields, key_rules, podspec, rules
 
 
 class Credentials(fields.Type, frozen=True):
@@ -224,7 +224,8 @@ class Spec(fields.Type, frozen=True):
         | None
     ) = None
     resources: Annotated[
-        Resources, fields.doc("CPU, memory and devices of each pod.", *rules.REQUESTS_WITHIN_LIMITS)
+        Resources,
+        fields.doc("CPU, memory and devices of each pod.", *rules.REQUESTS_WITHIN_LIMITS, *key_rules.DEVICES),
     ] = Resources()
     runtime: Annotated[Runtime, fields.doc("The model server.")] = Runtime()
     service: Annotated[Service, fields.doc("The Service in front of the pods.")] = Service()

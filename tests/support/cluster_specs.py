@@ -122,6 +122,56 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
         "control-plane nodes",
     ),
     "an unknown effect": (spec(pod={"tolerations": [{"key": "a", "effect": "Maybe"}]}), "effect"),
+    "a label's value with a space": (
+        spec(pod={"labels": {"team.example.com/a": "x y"}}),
+        "must be empty or a label's value",
+    ),
+    "a label's value with a line break at its end": (
+        spec(pod={"labels": {"team.example.com/a": "x\n"}}),
+        "must be empty or a label's value",
+    ),
+    "a label's key with a space": (
+        spec(pod={"labels": {"team.example.com/a b": "x"}}),
+        "must hold keys as Kubernetes has them",
+    ),
+    "an annotation's key without a name": (
+        spec(service={"annotations": {"team.example.com/": "x"}}),
+        "must hold keys as Kubernetes has them",
+    ),
+    "a node label's value with a space": (
+        spec(pod={"nodeSelector": {"disk": "a b"}}),
+        "must be empty or a label's value",
+    ),
+    "spread over nothing": (
+        spec(pod={"topologySpread": [{"topologyKey": ""}]}),
+        "must be a key as Kubernetes has them",
+    ),
+    "a taint's key with a space": (
+        spec(pod={"tolerations": [{"key": "a b"}]}),
+        "must name the key of one taint",
+    ),
+    "seconds for a taint that evicts nobody": (
+        spec(pod={"tolerations": [{"key": "a", "tolerationSeconds": 5}]}),
+        "must have effect NoExecute",
+    ),
+    "a taint's value that is not compared": (
+        spec(pod={"tolerations": [{"key": "a", "operator": "Exists", "value": "b"}]}),
+        "must have no value where operator is Exists",
+    ),
+    "half a GPU": (spec(resources={"limits": {"nvidia.com/gpu": "500m"}}), "must be whole numbers"),
+    "a GPU asked for and not limited": (
+        spec(resources={"requests": {"nvidia.com/gpu": 1}}),
+        "must be the same as limits",
+    ),
+    "a resource of Kubernetes' own": (
+        spec(resources={"limits": {"kubernetes.io/cpu": 1}}),
+        "an extended resource such as nvidia.com/gpu",
+    ),
+    "a NUL in the address": (spec(model={"uri": "s3://models/iris\0"}), "control characters"),
+    "a Secret with two dots in its name": (
+        spec(model={"credentials": {"secretName": "a..b"}}),
+        "in the same namespace",
+    ),
     "draining for a day": (spec(pod={"drainSeconds": 86400}), "spec.pod.drainSeconds"),
     "paused as text": (spec(paused="yes"), "spec.paused"),
 }

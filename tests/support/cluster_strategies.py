@@ -24,8 +24,11 @@ _MODEL = st.fixed_dictionaries(
         "name": _NAMES,
     },
 )
-_TOLERATION = st.fixed_dictionaries(
-    {"key": _NAMES}, optional={"operator": st.just("Exists"), "tolerationSeconds": st.integers(0, 99)}
+_TOLERATION = st.one_of(
+    st.fixed_dictionaries({"key": _NAMES}, optional={"operator": st.just("Exists")}),
+    st.fixed_dictionaries(
+        {"key": _NAMES, "effect": st.just("NoExecute")}, optional={"tolerationSeconds": st.integers(0, 99)}
+    ),
 )
 _POD = _optional(
     labels=_MAPS,

@@ -19,6 +19,8 @@ from tests.support import cluster_apiserver, cluster_world, crd_admission, crd_e
 from tests.support.crd_mutations import Mutation
 
 MOST_VISITS = 6
+# Handed on to the autoscaler as they are, so that only the API server knows what is wrong in them.
+_PASSED_ON = ("spec.autoscaling.metrics", "spec.autoscaling.behavior")
 _WRITES = ("apply", "delete", "apply_status")
 
 
@@ -163,6 +165,8 @@ def _judge_stalled(
     wrong = []
     if reason not in conditions.STALLED_REASONS or not message:
         wrong.append(f"Stalled without a documented reason or a message: {condition} {message}")
+    if reason == conditions.CHILD_REJECTED and not step.field.startswith(_PASSED_ON):
+        wrong.append(f"let in, and then a child was refused, about which nobody wrote: {message[:300]}")
     if reason in (conditions.SPEC_INVALID, conditions.METADATA_NOT_ALLOWED, conditions.RUNTIME_CLASS_UNKNOWN):
         if not crd_admission.names_the_field(message, step.field):
             wrong.append(f"Stalled without the field's name: {message[:300]}")

@@ -157,7 +157,8 @@ def _container(
         "image": image,
         "imagePullPolicy": "IfNotPresent",
         "args": [command],
-        "env": [{"name": key, "value": value} for key, value in {**env, **shared}.items()],
+        # The kubelet would put another variable's value in the place of $(NAME); doubled, a dollar sign is one.
+        "env": [{"name": key, "value": value.replace("$", "$$")} for key, value in {**env, **shared}.items()],
         "resources": _resources(model_deployment.spec.resources),
         "securityContext": dict(_CONTAINER_SECURITY),
         "terminationMessagePolicy": "FallbackToLogsOnError",

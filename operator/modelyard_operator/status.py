@@ -7,7 +7,7 @@ Called by `reconciler`. Pure: the time is an argument, and a status that says th
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from modelyard_operator import api, conditions, failures, naming, revisions, updates, verdict
+from modelyard_operator import api, conditions, failures, naming, redaction, revisions, updates, verdict
 from modelyard_operator import visit as visits
 from modelyard_operator.objects import Kind
 
@@ -56,7 +56,7 @@ def _block(revision: str, visit: visits.Visit, pods: visits.Pods) -> api.Revisio
     given_up = visit.target.failed if revision == visit.revision else None  # its pods are gone
     return api.RevisionStatus(
         revision=revision,
-        uri=model.get("uri", ""),
+        uri=redaction.redact(model.get("uri", "")),
         format=model.get("format", ""),
         digest=model.get("digest", ""),
         ready=count.ready,
@@ -91,7 +91,7 @@ def _condition(
         type=kind,
         status=status,  # type: ignore[arg-type]
         reason=reason,
-        message=message,
+        message=redaction.redact(message),  # others' words are in it, and everybody who may read it does
         last_transition_time=same["lastTransitionTime"] if same else now,
         observed_generation=generation,
     )

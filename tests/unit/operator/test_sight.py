@@ -1,0 +1,252 @@
+"""`sight` and `reconciler`: what a visit costs, and that no write to a child rests on a memory that is behind."""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from modelyard_operator import errors, naming, plan, store
+from modelyard_operator.objects import Kind, Manifest
+from modelyard_operator.observed import Observed
+from tests.support import cluster_memory, cluster_world
+
+
+class Counting(cluster_memory.MemoryCluster):
+    """An API that writes down what the operator asks of it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: list[str] = []
+
+    async def get_model_deployment(self, namespace: str, name: str) -> Manifest | None:
+        self.calls.append("read the resource")
+        return await self.read(naming.PLURAL, namespace, name)
+
+    async def get(self, kind: Kind, namespace: str, name: str) -> Manifest | None:
+        self.calls.append(f"read {kind.kind}")
+        return await self.read(kind.plural, namespace, name)
+
+    async def observe(self, namespace: str, name: str) -> Observed:
+        self.calls.append("read everything")
+        before = list(self.calls)
+        seen = await super().observe(namespace, name)
+        self.calls = before
+        return seen
+
+    async def list_pods(self, namespace: str, name: str) -> tuple[Manifest, ...]:
+        self.calls.append("list pods")
+        return await super().list_pods(namespace, name)
+
+    async def apply(self, action: plan.Apply) -> Manifest:
+        self.calls.append(f"{'apply' if action.uid else 'create'} {action.manifest['kind']}")
+        return await super().apply(action)
+
+    async def delete(self, action: plan.Delete) -> None:
+        self.calls.append(f"delete {action.kind.kind}")
+        await super().delete(action)
+
+    async def apply_status(self, manifest: Manifest) -> Manifest | None:
+        self.calls.append("write the status")
+        return await super().apply_status(manifest)
+
+
+Story = Callable[[cluster_world.World, Counting], Awaitable[None]]
+
+
+def play(story: Story) -> None:
+    api = Counting()
+    asyncio.run(story(cluster_world.World(api, api, memory=store.Store()), api))
+
+
+async def calls_of_a_visit(
+    world: cluster_world.World, api: Counting, *, remembering: bool = True
+) -> list[str]:
+    """Let the operator visit; give what it asked for. Without remembering, its memory stays as it was."""
+    api.calls = []
+    if remembering:
+        await world.visit()
+    else:
+        with contextlib.suppress(errors.Waiting, errors.Stalled):
+            await world.reconciler.reconcile((world.namespace, "iris"))
+    return api.calls
+
+
+def test_what_is_converged_costs_no_call() -> None:
+    async def story(world: cluster_world.World, api: Counting) -> None:
+        await world.create(replicas=2)
+        await world.converge()
+        await world.roll_out()
+        await world.converge()
+        assert await calls_of_a_visit(world, api) == []
+
+    play(story)
+
+
+def test_a_rollout_under_way_costs_its_status_and_no_reading() -> None:
+    async def story(world: cluster_world.World, api: Counting) -> None:
+        await world.create(replicas=2)
+        await world.converge()
+        await world.roll_out({await world.template_revision(): (1, 2)}, complete=False)
+        assert await calls_of_a_visit(world, api) == ["write the status"]
+        assert await calls_of_a_visit(world, api) == []
+
+    play(story)
+
+
+def test_a_new_resource_costs_a_read_and_a_write_for_each_child() -> None:
+    async def story(world: cluster_world.World, api: Counting) -> None:
+        await world.create(replicas=1)
+        assert await calls_of_a_visit(world, api) == [
+            "read the resource",
+            "read ControllerRevision",
+            "read Service",
+            "read Deployment",
+            "create ControllerRevision",
+            "create Service",
+            "create Deployment",
+            "write the status",
+        ]
+        # Its own writes are remembered before any watch has told of them.
+        assert set(await calls_of_a_visit(world, api, remembering=False)) <= {"write the status"}
+
+    play(story)
+
+
+def test_drift_costs_a_read_of_the_resource_and_one_write() -> None:
+    async def story(world: cluster_world.World, api: Counting) -> None:
+        await world.create(replicas=2)
+        await world.converge()
+        await world.edit(Kind.DEPLOYMENT, {"spec": {"replicas": 9}})
+        calls = await calls_of_a_visit(world, api)
+        assert calls[:2] == ["read the resource", "apply Deployment"]
+
+    play(story)
+
+
+def test_a_delete_is_decided_on_live_reads() -> None:
+    async def story(world: cluster_world.World, api: Counting) -> None:
+        await world.create(replicas=2)
+        await world.converge()
+        await world.change(replicas=1)
+        calls = await calls_of_a_visit(world, api)
+        assert calls[:2] == ["read the resource", "read everything"]
+        assert "delete PodDisruptionBudget" in calls
+
+    play(story)
+
+
+async def _scale_live(world: cluster_world.World) -> None:
+    await world.change(replicas=None, autoscaling={"minReplicas": 2, "maxReplicas": 9})
+
+
+async def _delete_resource(world: cluster_world.World) -> None:
+    await world.backend.remove(naming.PLURAL, world.namespace, "iris")
+
+
+async def _recreate_resource(world: cluster_world.World) -> None:
+    await _delete_resource(world)
+    await world.create(replicas=2)
+
+
+BEHIND: dict[str, Callable[[cluster_world.World], Awaitable[Any]]] = {
+    "the resource has gone": _delete_resource,
+    "the resource has got a successor": _recreate_resource,
+    "the resource wants something else": _scale_live,
+    "the Deployment has been repaired by somebody": lambda world: world.edit(
+        Kind.DEPLOYMENT, {"spec": {"replicas": 2}, "metadata": {"labels": {"theirs": "too"}}}
+    ),
+    "the Deployment has gone": lambda world: world.remove(Kind.DEPLOYMENT),
+}
+
+
+@pytest.mark.parametrize("change", BEHIND.values(), ids=BEHIND)
+def test_what_memory_has_not_seen_yet_is_never_trampled_on(
+    change: Callable[[cluster_world.World], Awaitable[Any]],
+) -> None:
+    """Memory believes in drift that is to be repaired; the world has gone on, and what it is now counts."""
+
+    async def story(world: cluster_world.World, api: Counting) -> None:
+        await world.create(replicas=2)
+        await world.converge()
+        await world.edit(Kind.DEPLOYMENT, {"spec": {"replicas": 9}})
+        assert world.memory is not None
+        await world.remember(world.memory)
+        await change(world)
+        before = await world.versions()
+        resource = await world.backend.read(naming.PLURAL, world.namespace, "iris")
+        deployment = await world.child(Kind.DEPLOYMENT)
+        await calls_of_a_visit(world, api, remembering=False)
+        if resource is None:
+            assert await world.versions() == before
+            return
+        after = await world.child(Kind.DEPLOYMENT)
+        assert after is not None
+        owner = after["metadata"]["ownerReferences"][0]["uid"]
+        if deployment is not None and owner != resource["metadata"]["uid"]:
+            assert after == deployment  # the predecessor's: waited for
+            return
+        if resource["spec"].get("autoscaling"):
+            assert after["spec"]["replicas"] == 9  # not ours to say any more
+        else:
+            assert after["spec"]["replicas"] == 2
+
+    play(story)
+
+
+def test_a_version_that_memory_has_wrong_makes_the_visit_live() -> None:
+    async def story(world: cluster_world.World, api: Counting) -> None:
+        await world.create(replicas=2)
+        await world.converge()
+        await world.edit(Kind.DEPLOYMENT, {"spec": {"replicas": 9}})
+        assert world.memory is not None
+        await world.remember(world.memory)
+        await world.edit(Kind.DEPLOYMENT, {"metadata": {"labels": {"theirs": "too"}}})
+        calls = await calls_of_a_visit(world, api, remembering=False)
+        assert calls[:5] == [
+            "read the resource",
+            "apply Deployment",
+            "read the resource",
+            "read everything",
+            "list pods",
+        ]
+        assert "apply Deployment" in calls[5:]
+        deployment = await world.deployment()
+        assert deployment["metadata"]["labels"]["theirs"] == "too"
+        assert deployment["spec"]["replicas"] == 2
+
+    play(story)
+
+
+def test_a_name_that_is_taken_between_the_read_and_the_write_is_not_taken_over() -> None:
+    async def story(world: cluster_world.World, api: Counting) -> None:
+        foreign = {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": {"name": "iris", "namespace": world.namespace},
+            "spec": {"ports": [{"port": 5432, "protocol": "TCP"}], "selector": {"app": "database"}},
+        }
+        await world.create(replicas=1)
+        apply = api.apply
+
+        async def slow_apply(action: plan.Apply) -> Manifest:
+            if action.manifest["kind"] == "Service" and await world.child(Kind.SERVICE) is None:
+                await world.backend.create("services", foreign)
+            return await apply(action)
+
+        api.apply = slow_apply  # type: ignore[method-assign]
+        await world.visit()
+        service = await world.child(Kind.SERVICE)
+        assert service is not None
+        assert service["spec"] == foreign["spec"]
+        assert (await world.conditions())["Stalled"] == "True NameTaken"
+
+    play(story)
+
+
+def test_a_resource_that_memory_does_not_know_is_not_asked_for() -> None:
+    async def story(world: cluster_world.World, api: Counting) -> None:
+        assert await calls_of_a_visit(world, api) == []
+
+    play(story)

@@ -148,7 +148,7 @@ def _of_evictions(revision: str, pods: Sequence[Manifest]) -> api.Failure | None
 
 def _is_rolling(seen: Observed) -> bool:
     strategy = (seen.deployment or {}).get("spec", {}).get("strategy", {})
-    return strategy.get("type") == "RollingUpdate"
+    return bool(strategy.get("type") == "RollingUpdate")
 
 
 def _told_by(pod: Manifest, failure: api.Failure) -> api.Failure:

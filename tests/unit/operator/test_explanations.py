@@ -209,7 +209,7 @@ def test_an_evicted_pod_is_told_while_no_other_is_ready() -> None:
     found = diagnose("Recreate", evicted, pod("", {}))
     assert found.reason == conditions.POD_EVICTED
     assert "exceeds the limit" in found.message
-    ready = {"containerStatuses": [{"name": naming.SERVE, "ready": True}]}
+    ready: dict[str, Any] = {"containerStatuses": [{"name": naming.SERVE, "ready": True}]}
     assert failures.diagnose(NEW, Observed(pods=(evicted, pod("", {}, **ready)))) is None
 
 

@@ -1,4 +1,4 @@
-"""The queue between events and reconciles: one key in flight at a time, no key twice, and patience after errors.
+"""The queue between events and reconciles: one key at a time and none twice, namespaces in turn, patience after errors.
 
 `handlers` and `__main__` add keys, workers take them and call `reconcile`. The only module that turns errors into a
 requeue:
@@ -30,7 +30,11 @@ class WorkQueue:
     def __init__(self, reconcile: Callable[[Key], Awaitable[None]], numbers: metrics.Metrics) -> None:
         self._reconcile = reconcile
         self._metrics = numbers
-        self._due: dict[Key, float] = {}  # key -> since when, in order
+        self._due: dict[Key, float] = {}  # key -> since when
+        self._lines: dict[
+            str, dict[Key, None]
+        ] = {}  # namespace -> its due keys in order; the namespaces take turns
+        self._timer: asyncio.TimerHandle | None = None
         self._delayed: list[tuple[float, Key]] = []
         self._delayed_until: dict[Key, float] = {}
         self._in_flight: dict[Key, float] = {}
@@ -48,8 +52,9 @@ class WorkQueue:
             self._again.add(key)
         elif key not in self._due:
             self._due[key] = self._time()
+            self._lines.setdefault(key[0], {})[key] = None
             self._metrics.queue_depth.set(len(self._due))
-            self._notify()
+            self._wake_one()
 
     def add_after(self, key: Key, seconds: float) -> None:
         """Make a key due in a while; an earlier time that is set already stays."""
@@ -58,7 +63,8 @@ class WorkQueue:
             return
         self._delayed_until[key] = when
         heapq.heappush(self._delayed, (when, key))
-        self._notify()
+        if self._delayed[0] == (when, key):
+            self._set_timer()
 
     async def run(self, workers: int) -> None:
         """Work until `stop`, then finish what is in flight."""
@@ -71,7 +77,8 @@ class WorkQueue:
     def stop(self) -> None:
         """Let the workers end after what they have in hand."""
         self._is_stopping = True
-        self._notify()
+        while self._waiters:
+            self._wake_one()
 
     def oldest_seconds(self) -> float:
         """Give the age of the oldest key that is due or in flight: how long somebody has been waiting."""
@@ -132,30 +139,44 @@ class WorkQueue:
         while True:
             if self._is_stopping:
                 return None
-            seconds = self._promote()
             if self._due:
-                key = next(iter(self._due))
-                since = self._due.pop(key)
-                self._in_flight[key] = self._time()
-                self._metrics.queue_depth.set(len(self._due))
-                self._metrics.queue_seconds.observe(self._time() - since)
-                return key
-            await self._doze(seconds)
+                return self._take()
+            waiter = asyncio.get_running_loop().create_future()
+            self._waiters.append(waiter)
+            await waiter
 
-    def _promote(self) -> float | None:
-        """Make due what has waited long enough; give the seconds until the next one."""
+    def _take(self) -> Key:
+        """Give the key that has waited longest in the namespace whose turn it is.
+
+        The namespaces take turns, so that one author's ten thousand resources don't keep the others waiting.
+        """
+        namespace, line = next(iter(self._lines.items()))
+        key = next(iter(line))
+        del line[key], self._lines[namespace]
+        if line:
+            self._lines[namespace] = line  # behind the others
+        since = self._due.pop(key)
+        self._in_flight[key] = self._time()
+        self._metrics.queue_depth.set(len(self._due))
+        self._metrics.queue_seconds.observe(self._time() - since)
+        return key
+
+    def _promote(self) -> None:
+        """Make due what has waited long enough."""
         now = self._time()
-        while self._delayed:
-            when, key = self._delayed[0]
-            if self._delayed_until.get(key) != when:
-                heapq.heappop(self._delayed)  # overtaken by an earlier time or by `add`
-            elif when <= now:
-                heapq.heappop(self._delayed)
+        while self._delayed and self._delayed[0][0] <= now:
+            when, key = heapq.heappop(self._delayed)
+            if self._delayed_until.get(key) == when:  # not overtaken by an earlier time or by `add`
                 del self._delayed_until[key]
                 self.add(key)
-            else:
-                return when - now
-        return None
+        self._set_timer()
+
+    def _set_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._delayed:
+            self._timer = asyncio.get_running_loop().call_at(self._delayed[0][0], self._promote)
 
     def _done(self, key: Key) -> None:
         del self._in_flight[key]
@@ -164,21 +185,12 @@ class WorkQueue:
             self._again.discard(key)
             self.add(key)
 
-    async def _doze(self, seconds: float | None) -> None:
-        waiter = asyncio.get_running_loop().create_future()
-        self._waiters.append(waiter)
-        try:
-            async with asyncio.timeout(seconds):
-                await waiter
-        except TimeoutError:
-            pass
-        finally:
-            self._waiters.remove(waiter)
-
-    def _notify(self) -> None:
-        for waiter in self._waiters:
+    def _wake_one(self) -> None:
+        while self._waiters:
+            waiter = self._waiters.pop()
             if not waiter.done():
                 waiter.set_result(None)
+                return
 
     def _time(self) -> float:
         return asyncio.get_running_loop().time()

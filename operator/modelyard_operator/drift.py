@@ -6,6 +6,7 @@ Two questions, asked by `plan` about children and by `reconciler` about the stat
 When neither finds anything, a server-side apply would change nothing. Pure.
 """
 
+import functools
 import json
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -109,7 +110,7 @@ def _surplus(desired: Any, owned: Mapping[str, Any], path: Path) -> Iterator[Pat
             name = key[2:]
             child = desired.get(name) if isinstance(desired, dict) else None
         elif key.startswith("k:"):
-            wanted = json.loads(key[2:])
+            wanted = _merge_key(key[2:])
             name = "/".join(str(value) for value in wanted.values())
             child = _find(wanted, desired) if isinstance(desired, list) else None
         elif key.startswith("v:"):
@@ -121,6 +122,13 @@ def _surplus(desired: Any, owned: Mapping[str, Any], path: Path) -> Iterator[Pat
             yield (*path, str(name))
         elif subtree:
             yield from _surplus(child, subtree, (*path, str(name)))
+
+
+@functools.lru_cache(maxsize=1024)
+def _merge_key(text: str) -> Mapping[str, Any]:
+    """Give the key of a list's item; the same few occur in every object."""
+    key: Mapping[str, Any] = json.loads(text)
+    return key
 
 
 def _keys(path: Path, items: list[Any]) -> tuple[str, ...] | None:

@@ -1,6 +1,5 @@
 """The Deployment that runs a revision's pod template. Pure."""
 
-import copy
 from collections.abc import Mapping
 from typing import Any
 
@@ -24,10 +23,10 @@ def build(model_deployment: api.ModelDeployment, template: Manifest, *, creating
     rollout = model_deployment.spec.rollout
     body: dict[str, Any] = {
         "selector": {"matchLabels": naming.selector_labels(model_deployment.identity.name)},
-        "strategy": copy.deepcopy(_STRATEGIES[rollout.strategy]),
+        "strategy": _STRATEGIES[rollout.strategy],
         "progressDeadlineSeconds": rollout.progress_deadline_seconds,
         "revisionHistoryLimit": REPLICA_SETS_KEPT,
-        "template": copy.deepcopy(template),
+        "template": template,
     }
     if creating or model_deployment.spec.autoscaling is None:
         body["replicas"] = model_deployment.fewest_replicas

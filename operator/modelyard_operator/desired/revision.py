@@ -1,6 +1,5 @@
 """The ControllerRevision that keeps what a revision asked for and the pod template it was rendered into. Pure."""
 
-import copy
 from collections.abc import Mapping
 from typing import Any
 
@@ -23,7 +22,7 @@ def build(
         "apiVersion": Kind.CONTROLLER_REVISION.api_version,
         "kind": Kind.CONTROLLER_REVISION.kind,
         "metadata": metadata,
-        "data": copy.deepcopy(dict(data)),
+        "data": dict(data),
         "revision": number,
     }
 
@@ -34,6 +33,6 @@ def rebuild(identity: api.Identity, stored: Manifest, marks: Mapping[str, str]) 
 
 
 def stored_template(controller_revision: Manifest) -> Manifest:
-    """Give a copy of the pod template that a ControllerRevision keeps."""
-    template: Manifest = copy.deepcopy(controller_revision["data"]["template"])
+    """Give the pod template that a ControllerRevision keeps; shared, as manifests are never changed in place."""
+    template: Manifest = controller_revision["data"]["template"]
     return template

@@ -10,6 +10,9 @@ Only `workqueue` turns them into a requeue and only `status` turns them into con
 Pure: knows no transport and no clock.
 """
 
+# With these words, and as an internal error, the API server answers an apply that has an unknown field or a wrong type.
+_NO_SUCH_SHAPE = "failed to create typed patch object"
+
 
 class Stalled(Exception):  # noqa: N818 - named for what it means
     """The resource can't work as it is; `reason` is one of `conditions.STALLED`, `message` says how to help."""
@@ -52,7 +55,7 @@ class ClusterError(Exception):
     @property
     def is_refusal(self) -> bool:
         """Says whether the server understood the object and found it invalid: the same object will never pass."""
-        return self.status in (400, 422)
+        return self.status in (400, 422) or (self.status == 500 and _NO_SUCH_SHAPE in self.message)
 
 
 class NotLeading(ClusterError):

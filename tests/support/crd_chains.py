@@ -146,6 +146,8 @@ async def _step(chain: Chain, step: Mutation, grounds: crd_effects.Grounds, acco
     account.outcomes[stated.get("Stalled", "takes effect")] += 1
     if "Stalled" in stated:
         return _judge_stalled(step, (stated["Stalled"], await chain.world.message("Stalled")), before, after)
+    if "ClusterError" in stated.get("Reconciling", ""):
+        return [f"tried again for ever: {await chain.world.message('Reconciling')}"]
     return _judge_effect(step, after, grounds)
 
 

@@ -209,7 +209,8 @@ class Spec(fields.Type, frozen=True):
             int,
             fields.doc(
                 "Number of pods; 0 stops the model and keeps everything else. Default: 1. kubectl scale needs it to be"
-                " set. Leave it out when autoscaling is set.",
+                " set. Leave it out when autoscaling is set. The operator owns the number on the Deployment and puts it"
+                " back there: an autoscaler of your own (KEDA, an HPA made by hand) has to target the ModelDeployment.",
                 ge=0,
                 le=1000,
             ),

@@ -41,6 +41,13 @@ GOOD: dict[str, dict[str, Any]] = {
     "a service type": spec(service={"type": "LoadBalancer", "port": 443}),
     "a toleration": spec(pod={"tolerations": [{"key": "gpu", "operator": "Exists"}]}),
     "paused": spec(paused=True),
+    "a rollout": spec(
+        rollout={"strategy": "Recreate", "onFailure": "Rollback", "progressDeadlineSeconds": 10}
+    ),
+    "the longest deadline and history": spec(
+        rollout={"progressDeadlineSeconds": 3600}, revisionHistoryLimit=100
+    ),
+    "automatic image updates": spec(runtime={"updatePolicy": "Auto"}),
 }
 
 BAD: dict[str, tuple[dict[str, Any], str]] = {
@@ -173,6 +180,19 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
         "in the same namespace",
     ),
     "draining for a day": (spec(pod={"drainSeconds": 86400}), "spec.pod.drainSeconds"),
+    "an unknown strategy": (spec(rollout={"strategy": "Canary"}), "spec.rollout.strategy"),
+    "an unknown way to fail": (spec(rollout={"onFailure": "Retry"}), "spec.rollout.onFailure"),
+    "a deadline of 9 s": (
+        spec(rollout={"progressDeadlineSeconds": 9}),
+        "spec.rollout.progressDeadlineSeconds",
+    ),
+    "a deadline of more than an hour": (
+        spec(rollout={"progressDeadlineSeconds": 3601}),
+        "spec.rollout.progressDeadlineSeconds",
+    ),
+    "no history": (spec(revisionHistoryLimit=0), "spec.revisionHistoryLimit"),
+    "an endless history": (spec(revisionHistoryLimit=101), "spec.revisionHistoryLimit"),
+    "an unknown update policy": (spec(runtime={"updatePolicy": "Weekly"}), "spec.runtime.updatePolicy"),
     "paused as text": (spec(paused="yes"), "spec.paused"),
 }
 

@@ -61,7 +61,15 @@ _RESOURCES = st.one_of(
 )
 _REST = _optional(
     resources=_RESOURCES,
-    runtime=_optional(logLevel=st.sampled_from(["debug", "info"])),
+    runtime=_optional(
+        logLevel=st.sampled_from(["debug", "info"]), updatePolicy=st.sampled_from(["Auto", "Manual"])
+    ),
+    rollout=_optional(
+        strategy=st.sampled_from(["Rolling", "Recreate"]),
+        onFailure=st.sampled_from(["Hold", "Rollback"]),
+        progressDeadlineSeconds=st.integers(10, 3600),
+    ),
+    revisionHistoryLimit=st.integers(1, 100),
     service=_optional(
         type=st.sampled_from(["ClusterIP", "NodePort"]), port=st.integers(1, 65535), annotations=_MAPS
     ),

@@ -14,6 +14,7 @@ import msgspec
 
 from modelyard_operator import config, errors, naming, reconciler, store, turnstile
 from modelyard_operator.objects import Kind, Manifest
+from tests.support import cluster_truth
 
 SETTINGS = config.OperatorConfig(
     runtime_classes={"default": config.RuntimeClass(image="modelyard/runtime:test")},
@@ -80,6 +81,11 @@ class World:
     async def change(self, **spec: Any) -> None:
         await self.backend.patch(naming.PLURAL, self.namespace, "iris", {"spec": spec})
 
+    async def scale(self, replicas: int) -> None:
+        """Play kubectl scale, or KEDA: both write the scale subresource."""
+        patch = {"spec": {"replicas": replicas}}
+        await self.backend.patch(naming.PLURAL, self.namespace, "iris", patch, "scale")
+
     async def edit(self, kind: Kind, patch: dict[str, Any]) -> None:
         await self.backend.patch(kind.plural, self.namespace, "iris", patch)
 
@@ -100,11 +106,15 @@ class World:
         """Let the operator visit once, with a memory that is up to date if it has one; give how it ended."""
         if self.memory is not None:
             await self.remember(self.memory)
+        outcome: Exception | None = None
         try:
             await self.reconciler.reconcile((self.namespace, "iris"))
-        except (errors.Stalled, errors.Waiting, errors.ClusterError) as outcome:
-            return outcome
-        return None
+        except (errors.Stalled, errors.Waiting, errors.ClusterError) as raised:
+            outcome = raised
+        resource = await self.backend.read(naming.PLURAL, self.namespace, "iris")
+        if resource is not None:
+            assert cluster_truth.contradictions(resource) == []
+        return outcome
 
     async def remember(self, memory: store.Store) -> None:
         """Play the watches: bring a memory up to date."""

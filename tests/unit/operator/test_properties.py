@@ -88,7 +88,15 @@ def _sorted(node: Any) -> Any:
 
 @hypothesis.given(cluster_strategies.SPECS)
 def test_a_revision_is_about_what_runs_and_not_about_how_many(spec: dict[str, Any]) -> None:
-    other = {**spec, "replicas": 4, "paused": True, "service": {"port": 99}}
+    other = {
+        **spec,
+        "replicas": 4,
+        "paused": True,
+        "service": {"port": 99},
+        "rollout": {"strategy": "Recreate", "onFailure": "Rollback", "progressDeadlineSeconds": 11},
+        "revisionHistoryLimit": 3,
+        "runtime": {**spec.get("runtime", {}), "updatePolicy": "Auto"},
+    }
     other.pop("autoscaling", None)
     assert revision(other) == revision(spec)
 

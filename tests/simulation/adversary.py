@@ -9,7 +9,8 @@ from collections.abc import Callable
 
 import msgspec
 
-from tests.simulation import controllers, people
+from modelyard_operator import naming
+from tests.simulation import controllers, people, watching
 from tests.simulation.process import Fault
 from tests.simulation.world import SETTINGS, World
 from tests.support import cluster_world
@@ -22,6 +23,8 @@ _CONFIGURATIONS = (SETTINGS, cluster_world.another_image("modelyard/runtime:next
 def visit(world: World, draw: random.Random) -> None:
     """Everything goes well."""
     world.say(f"{world.leader.name} visits")
+    if draw.random() < 0.6:
+        world.leader.watches.catch_up()
     world.visit(world.leader)
 
 
@@ -44,6 +47,33 @@ def meddled_visit(world: World, draw: random.Random) -> None:
     at, meddle = draw.randint(0, 9), draw.choice(_MEDDLERS)
     world.say(f"{world.leader.name} visits; before its call {at}:")
     world.visit(world.leader, meddling={at: lambda: meddle(world, draw)})
+
+
+def watches_catch_up(world: World, draw: random.Random) -> None:
+    """The leader's watches tell all that has happened."""
+    world.say("the watches catch up")
+    world.leader.watches.catch_up()
+
+
+def watches_lag(world: World, draw: random.Random) -> None:
+    """Each of the leader's watches tells a part of what has happened."""
+    world.say("the watches get on, each as far as it gets")
+    world.leader.watches.lag(draw)
+
+
+def watches_repeat(world: World, draw: random.Random) -> None:
+    """A watch goes back in time."""
+    world.say("a watch tells old events again")
+    world.leader.watches.repeat(draw)
+
+
+def watch_breaks(world: World, draw: random.Random) -> None:
+    """A watch is replaced by a list, which may come from an API server that is behind."""
+    plural = draw.choice(watching.STREAMS)
+    # The streams of the children refuse a list that is older than what they have told.
+    older_by = draw.choice([0, 1, 3, 10]) if plural == naming.PLURAL else 0
+    world.say(f"the watch of {plural} breaks; the list that follows is {older_by} events old")
+    world.leader.watches.list_anew(plural, older_by)
 
 
 def leader_changes(world: World, draw: random.Random) -> None:
@@ -136,6 +166,10 @@ STEPS: tuple[tuple[Step, int], ...] = (
     (faulty_visit, 10),
     (hard_visit, 4),
     (meddled_visit, 8),
+    (watches_catch_up, 10),
+    (watches_lag, 8),
+    (watches_repeat, 3),
+    (watch_breaks, 3),
     (leader_changes, 2),
     (overtaken, 3),
     (woken, 4),

@@ -156,12 +156,14 @@ class FastCluster:
         after = fields.merge(before, patch)
         if name[0] in _NOBODY_APPLIES:
             return self._finish(name, after, {})
+        admission.check_whole(after)
         changed: set[cluster_fields.Path] = set()
         gone: set[cluster_fields.Path] = set()
         for place in fields.touched(before, after, patch):
             old, new = get(before, place), get(after, place)
             now = set() if new is cluster_fields.ABSENT else set(fields.below(new, place))
             was = set() if old is cluster_fields.ABSENT else set(fields.below(old, place))
+            gone |= {place} if new is cluster_fields.ABSENT else set()
             changed |= {path for path in now if get(before, path) != get(after, path)}
             gone |= {path for path in was - now if get(after, path) is cluster_fields.ABSENT}
         if name in self._stale:

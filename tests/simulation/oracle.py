@@ -52,6 +52,9 @@ class Oracle:
     def __init__(self, cluster: api.FastCluster) -> None:
         self._api = cluster
         self._specs: dict[str, list[dict[str, Any]]] = {}  # UID -> the spec of each generation
+        self.intents: dict[
+            str, dict[str, Any]
+        ] = {}  # revision -> what it asks for, also when its record is gone
         self.lost: set[str] = set()  # revisions whose record somebody has deleted
         self._was_ready: set[tuple[str, int]] = (
             set()
@@ -69,7 +72,7 @@ class Oracle:
         # Also the generations before: a visit that began with one of them may still be under way.
         for earlier in range(max(1, generation - 2), generation + 1):
             spec = self._specs[uid][earlier - 1]
-            if (uid, earlier) not in self._was_ready and is_ready(self._api, {**body, "spec": spec}):
+            if (uid, earlier) not in self._was_ready and self._is_ready({**body, "spec": spec}):
                 self._was_ready.add((uid, earlier))
 
     def mark(self) -> dict[str, int]:
@@ -113,7 +116,11 @@ class Oracle:
         was, now = before["spec"]["replicas"], after["spec"]["replicas"]
         if was == now:
             return
-        uid = str((objects.controller_of(after) or {}).get("uid"))
+        body = self._api.find(naming.PLURAL, "iris")
+        owner = objects.controller_of(after) or (
+            body["metadata"] if body else {}
+        )  # an orphan about to be adopted
+        uid = str(owner.get("uid"))
         # What was asked for when the visit began, or since then.
         recent = self._specs.get(uid, [])[max(0, since.get(uid, 0) - 1) :]
         # An autoscaler's numbers are left alone; a stopped model is started for it.
@@ -143,6 +150,31 @@ class Oracle:
         both = "Reconciling" in stated and "Stalled" in stated
         check(not both, "Reconciling and Stalled exclude each other")
 
+    def _is_ready(self, body: Manifest) -> bool:
+        """Say whether the whole spec is rolled out and ready, by looking at the pods' own ReplicaSets."""
+        deployment = self._api.find("deployments", body["metadata"]["name"])
+        if deployment is None or not objects.is_owned_by(deployment, body["metadata"]["uid"]):
+            return False
+        status = deployment.get("status") or {}
+        if status.get("observedGeneration", 0) < deployment["metadata"]["generation"]:
+            return False
+        template = deployment["spec"]["template"]
+        wanted = template["metadata"]["labels"].get(naming.LABEL_REVISION, "")
+        if wanted not in self.intents or not asks_for(body["spec"], self.intents[wanted]):
+            return False
+        every = controllers.owned(self._api, "replicasets", deployment["metadata"]["uid"])
+        ready = sum(
+            (each.get("status") or {}).get("readyReplicas", 0)
+            for each in every
+            if each["metadata"]["labels"].get(naming.LABEL_REVISION) == wanted
+        )
+        others = sum(
+            (each.get("status") or {}).get("replicas", 0)
+            for each in every
+            if each["metadata"]["labels"].get(naming.LABEL_REVISION) != wanted
+        )
+        return bool(ready >= least(body["spec"]) and not others)
+
     def _is_ours(self, manifest: Manifest) -> bool:
         controller = objects.controller_of(manifest)
         if controller is None:  # an orphan of ours may be adopted
@@ -162,35 +194,6 @@ def least(spec: dict[str, Any]) -> int:
     """Give the number of ready pods that fulfils a spec."""
     chosen = number(spec)
     return int((spec.get("autoscaling") or {}).get("minReplicas", 1)) if chosen is None else chosen
-
-
-def is_ready(cluster: api.FastCluster, body: Manifest) -> bool:
-    """Say whether the whole spec is rolled out and ready, by looking at the pods' own ReplicaSets."""
-    deployment = cluster.find("deployments", body["metadata"]["name"])
-    if deployment is None or not objects.is_owned_by(deployment, body["metadata"]["uid"]):
-        return False
-    status = deployment.get("status") or {}
-    if status.get("observedGeneration", 0) < deployment["metadata"]["generation"]:
-        return False
-    template = deployment["spec"]["template"]
-    stored = cluster.find(
-        Kind.CONTROLLER_REVISION.plural, template["metadata"]["labels"].get(naming.LABEL_REVISION, "")
-    )
-    if stored is None or not asks_for(body["spec"], stored["data"]["intent"]):
-        return False
-    wanted = template["metadata"]["labels"][naming.LABEL_REVISION]
-    every = controllers.owned(cluster, "replicasets", deployment["metadata"]["uid"])
-    ready = sum(
-        (each.get("status") or {}).get("readyReplicas", 0)
-        for each in every
-        if each["metadata"]["labels"].get(naming.LABEL_REVISION) == wanted
-    )
-    others = sum(
-        (each.get("status") or {}).get("replicas", 0)
-        for each in every
-        if each["metadata"]["labels"].get(naming.LABEL_REVISION) != wanted
-    )
-    return bool(ready >= least(body["spec"]) and not others)
 
 
 def asks_for(spec: dict[str, Any], intent: dict[str, Any]) -> bool:

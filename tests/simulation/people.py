@@ -6,7 +6,7 @@ Used by `adversary`. The specs come from a small palette that holds everything w
 import random
 from typing import Any
 
-from modelyard_operator import naming, objects, spec
+from modelyard_operator import errors, naming, objects, spec
 from modelyard_operator.objects import Kind, Manifest
 from tests.simulation import oracle
 from tests.simulation.world import RESOURCE, USER, World
@@ -37,7 +37,7 @@ def delete(world: World, draw: random.Random) -> None:
     """The author deletes the resource, in the background, in the foreground, or so that its children stay."""
     if world.resource() is None:
         return
-    how = draw.choice(["background", "background", "foreground"])
+    how = draw.choice(["background", "background", "foreground", "orphan"])
     world.say(f"the author deletes the resource ({how})")
     if how == "foreground":
         patch = {"metadata": {"deletionTimestamp": "2026-01-02T00:00:00Z"}}
@@ -78,15 +78,20 @@ def spoil(world: World, draw: random.Random) -> None:
     if world.api.find(kind.plural, "iris") is None:
         return
     choices: list[dict[str, Any]] = [
-        {"metadata": {"labels": {naming.LABEL_MANAGED_BY: "me"}}},
         {"metadata": {"labels": {naming.LABEL_INSTANCE: None}}},
         {"metadata": {"annotations": {oracle.FOREIGN + draw.choice("abc"): "here"}}},
         {"metadata": {"annotations": {oracle.FOREIGN + draw.choice("abc"): "here"}}},
         *_SPOILS[kind],
     ]
+    if kind in (Kind.SERVICE, Kind.DEPLOYMENT):
+        # What has lost this label is not watched any more, and found again only because it is always wanted.
+        choices.append({"metadata": {"labels": {naming.LABEL_MANAGED_BY: "me"}}})
     patch = draw.choice(choices)
     world.say(f"somebody sets {patch} on the {kind.kind}")
-    world.api.patch_now((kind.plural, "default", "iris"), patch, USER)
+    try:
+        world.api.patch_now((kind.plural, "default", "iris"), patch, USER)
+    except errors.ClusterError as refusal:
+        world.say(f"    and is refused: {refusal}")
 
 
 def remove_child(world: World, draw: random.Random) -> None:

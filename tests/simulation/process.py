@@ -13,7 +13,7 @@ import msgspec
 from modelyard_operator import config, errors, plan, reconciler
 from modelyard_operator.objects import Kind, Manifest
 from modelyard_operator.observed import Observed
-from tests.simulation import api
+from tests.simulation import api, watching
 
 _NOT_LEADING: Any = getattr(errors, "NotLeading", lambda what: errors.ClusterError(what, 0, "not leading"))
 Answer = TypeVar("Answer")
@@ -109,14 +109,18 @@ class Client:
 class Instance:
     """One process of the operator."""
 
-    def __init__(self, name: str, cluster: api.FastCluster, settings: config.OperatorConfig) -> None:
+    def __init__(
+        self, name: str, cluster: api.FastCluster, history: watching.History, settings: config.OperatorConfig
+    ) -> None:
         self.name = name
         self.settings = settings
         self.is_leader = True
         self._api = cluster
+        self._history = history
         self._seconds = 0
         self._visit: Coroutine[Any, Any, None] | None = None
         self._pending: Call | None = None
+        self.outcome: Exception | None = None  # how the last visit ended
         self.restart()
 
     @property
@@ -125,11 +129,12 @@ class Instance:
         return self._pending is not None
 
     def restart(self) -> None:
-        """Lose all memory, and whatever was under way."""
+        """Lose all memory, and whatever was under way; a new memory begins with lists."""
         self.abandon()
-        self._reconciler = reconciler.Reconciler(
-            Client(self._api, lambda: self.is_leader), self.settings, self._now
-        )
+        memory = watching.PlainStore()
+        self.watches = watching.Watches(self._history, memory)
+        client = Client(self._api, lambda: self.is_leader)
+        self._reconciler = reconciler.Reconciler(client, self.settings, self._now, memory)
 
     def abandon(self) -> None:
         """Let go of a visit that is under way."""
@@ -167,13 +172,14 @@ class Instance:
 
     def _resume(self, how: Callable[[Coroutine[Any, Any, None]], Any]) -> Call | Exception | None:
         assert self._visit is not None
+        self.outcome = None
         try:
             self._pending = how(self._visit)
         except StopIteration:
             self._visit = None
             return None
         except (errors.Stalled, errors.Waiting, errors.ClusterError) as outcome:
-            self._visit = None
+            self._visit, self.outcome = None, outcome
             return outcome
         return self._pending
 

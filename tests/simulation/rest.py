@@ -35,6 +35,8 @@ def judge(world: World) -> None:
         same = each["observedGeneration"] == body["metadata"]["generation"]
         check(same, f"{each['type']} speaks of the newest generation")
     _judge_available(world, stated)
+    if stated.get("Stalled", {}).get("reason") == "NameTaken" and _has_orphaned_record(world):
+        return
     reasons = _reasons_to_stall(world, spec)
     if reasons:
         said = stated.get("Stalled", {}).get("reason")
@@ -49,7 +51,7 @@ def judge(world: World) -> None:
 def _judge_available(world: World, stated: dict[str, Any]) -> None:
     deployment = world.api.find("deployments", "iris")
     ready = 0
-    if deployment is not None and not people.is_foreign(deployment):
+    if deployment is not None and not people.is_foreign(deployment) and not _is_unmarked_orphan(deployment):
         uids = {
             stored.manifest["metadata"]["uid"]
             for name, stored in world.api.objects.items()
@@ -61,6 +63,9 @@ def _judge_available(world: World, stated: dict[str, Any]) -> None:
             for name, stored in world.api.objects.items()
             if name[0] == "pods" and (objects.controller_of(stored.manifest) or {}).get("uid") in uids
         )
+    labels = deployment["metadata"].get("labels", {}) if deployment is not None else {}
+    if ready and labels.get(naming.LABEL_MANAGED_BY) != naming.APP:
+        return  # nobody watches a Deployment without our label: it is seen again when it is repaired
     check(
         (stated["Available"]["status"] == "True") == bool(ready),
         f"Available says that {ready} pods are ready",
@@ -130,7 +135,7 @@ def _judge_ready(world: World, body: Manifest, stated: dict[str, Any]) -> None:
         check(verdict["status"] == "True", f"it is Ready, not {verdict['reason']}: {verdict['message']}")
         check(not set(stated) & {"Reconciling", "Stalled"}, "Reconciling and Stalled are gone")
     else:
-        expected = {"LoadFailed"} if "bad" in uri else {"ProgressDeadlineExceeded"}
+        expected = {"LoadFailed"} if "bad" in uri else {"ProgressDeadlineExceeded", "ProbeFailed"}
         check(stated["Ready"]["status"] == "False", "a broken model is not Ready")
         check(stalled in expected, f"Stalled is one of {expected}, not {stalled}")
 
@@ -154,9 +159,24 @@ def _reasons_to_stall(world: World, spec: dict[str, Any]) -> set[str]:
     wanted = _wanted(spec)
     for kind in _SINGLE:
         live = world.api.find(kind.plural, "iris")
-        if kind in wanted and live is not None and people.is_foreign(live):
+        if kind in wanted and live is not None and (people.is_foreign(live) or _is_unmarked_orphan(live)):
             reasons.add("NameTaken")
     return reasons
+
+
+def _is_unmarked_orphan(manifest: Manifest) -> bool:
+    """Say whether an object has neither an owner nor all of our labels: it may be anybody's."""
+    labels = manifest["metadata"].get("labels") or {}
+    is_marked = naming.child_labels("iris").items() <= labels.items()
+    return objects.controller_of(manifest) is None and not is_marked
+
+
+def _has_orphaned_record(world: World) -> bool:
+    """Say whether a revision's record has no owner: its template is trusted under conditions only."""
+    return any(
+        name[0] == Kind.CONTROLLER_REVISION.plural and objects.controller_of(stored.manifest) is None
+        for name, stored in world.api.objects.items()
+    )
 
 
 def _wanted(spec: dict[str, Any]) -> set[Kind]:

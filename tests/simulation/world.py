@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from modelyard_operator import naming, objects, plan
-from modelyard_operator.objects import Manifest
-from tests.simulation import api, controllers, oracle
+from modelyard_operator.objects import Kind, Manifest
+from tests.simulation import api, controllers, oracle, watching
 from tests.simulation.process import Call, Fault, Instance
 from tests.support import cluster_world
 
@@ -27,8 +27,9 @@ class World:
         self.api = api.FastCluster()
         self.api.on_change = self._on_change
         self.oracle = oracle.Oracle(self.api)
-        self.operator = Instance("the operator", self.api, SETTINGS)
-        self.rival = Instance("the rival", self.api, SETTINGS)
+        self.history = watching.History()
+        self.operator = Instance("the operator", self.api, self.history, SETTINGS)
+        self.rival = Instance("the rival", self.api, self.history, SETTINGS)
         self.rival.is_leader = False
         self._since: dict[str, dict[str, int]] = {}  # process -> when its visit began
         self.story: list[str] = []
@@ -53,12 +54,14 @@ class World:
         instance: Instance,
         faults: Mapping[int, Fault] | None = None,
         meddling: Mapping[int, Callable[[], None]] | None = None,
-    ) -> None:
-        """Let a process visit the resource; its n-th call may go wrong or be preceded by something else."""
+    ) -> Exception | None:
+        """Let a process visit the resource and give how that ended; its n-th call may go wrong, or something else
+        may happen before it.
+        """
         self._begin(instance)
         for index in range(_CALLS_OF_A_VISIT):
             if not instance.is_visiting:
-                return
+                return instance.outcome
             if meddling and index in meddling:
                 meddling[index]()
             self.advance(instance, (faults or {}).get(index))
@@ -103,8 +106,12 @@ class World:
         return result
 
     def _on_change(self, change: api.Change) -> None:
-        if change.name[0] == "controllerrevisions" and change.after is None:
-            self.oracle.lost.add(change.name[2])
+        self.history.note(change, self.api.version)
+        if change.name[0] == Kind.CONTROLLER_REVISION.plural:
+            if change.after is None:
+                self.oracle.lost.add(change.name[2])
+            else:
+                self.oracle.intents[change.name[2]] = change.after["data"]["intent"]
         if change.name[0] in _WATCHED:
             self.oracle.notice()
 

@@ -7,6 +7,7 @@ structs, `crd` writes them as x-kubernetes-validations, tests/integration holds 
 
 import re
 from collections.abc import Callable, Iterator
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -123,6 +124,12 @@ QUANTITY = (
     ),
 )
 
+
+def _is_within(request: Decimal | None, limit: Decimal | None) -> bool:
+    """Says whether a request is no greater; what is no quantity is the business of another rule."""
+    return request is None or limit is None or request <= limit
+
+
 REQUESTS_WITHIN_LIMITS = (
     Rule(
         "!has(self.requests) || !has(self.limits) || self.requests.all(k, !(k in self.limits) ||"
@@ -130,7 +137,7 @@ REQUESTS_WITHIN_LIMITS = (
         " quantity(string(self.requests[k])).compareTo(quantity(string(self.limits[k]))) <= 0)",
         "requests must not be greater than limits",
         lambda resources: all(
-            (quantities.parse(request) or 0) <= (quantities.parse(resources.limits[name]) or 0)
+            _is_within(quantities.parse(request), quantities.parse(resources.limits[name]))
             for name, request in resources.requests.items()
             if name in resources.limits
         ),

@@ -8,7 +8,7 @@ When neither finds anything, a server-side apply would change nothing. Pure.
 
 import functools
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from modelyard_operator import quantities
@@ -36,9 +36,10 @@ Path = tuple[str, ...]
 
 def differences(desired: Manifest, live: Manifest, manager: str, subresource: str = "") -> tuple[str, ...]:
     """Give the paths at which an apply of `desired` by `manager` would change `live`; empty when nowhere."""
-    missing = _missing(desired, live, ())
-    surplus = _surplus(desired, owned_fields(live, manager, subresource), ())
-    return tuple(dict.fromkeys(".".join(path) for path in (*missing, *surplus)))
+    found: list[Path] = []
+    _add_missing(desired, live, (), found)
+    _add_surplus(desired, owned_fields(live, manager, subresource), (), found)
+    return tuple(dict.fromkeys(".".join(path) for path in found))
 
 
 def owned_fields(live: Manifest, manager: str, subresource: str = "") -> Mapping[str, Any]:
@@ -63,65 +64,73 @@ def owners(live: Manifest, *path: str) -> frozenset[str]:
     return frozenset(found)
 
 
-def _missing(desired: Any, live: Any, path: Path) -> Iterator[Path]:
-    """Give the paths of `desired` that `live` lacks or has with another value."""
+# Both comparisons collect into a list: they are most of a visit's work, and generators would take twice as long.
+
+
+def _add_missing(desired: Any, live: Any, path: Path, found: list[Path]) -> None:
+    """Add the paths of `desired` that `live` lacks or has with another value."""
     if isinstance(desired, dict):
         if not isinstance(live, dict):
-            yield path
+            found.append(path)
             return
         for key, value in desired.items():
-            if key in live:
-                yield from _missing(value, live[key], (*path, key))
-            else:
-                yield (*path, key)
+            if key not in live:
+                found.append((*path, key))
+                continue
+            other = live[key]
+            # Most leaves are text; the API server answers in the types of its schema, so 1 never stands for true.
+            if value is not other and (type(value) is not type(other) or value != other):
+                _add_missing(value, other, (*path, key), found)
     elif isinstance(desired, list):
-        yield from _missing_items(desired, live, path)
+        _add_missing_items(desired, live, path, found)
     elif not _is_same(desired, live, path):
-        yield path
+        found.append(path)
 
 
-def _missing_items(desired: list[Any], live: Any, path: Path) -> Iterator[Path]:
+def _add_missing_items(desired: list[Any], live: Any, path: Path, found: list[Path]) -> None:
     if not isinstance(live, list):
-        yield path
+        found.append(path)
         return
     keys = _keys(path, desired)
     if keys is None:
         if len(desired) != len(live):
-            yield path
+            found.append(path)
             return
         for index, item in enumerate(desired):
-            yield from _missing(item, live[index], (*path, str(index)))
+            _add_missing(item, live[index], (*path, str(index)), found)
         return
     for item in desired:
+        if item in live:
+            continue
         wanted = {key: item[key] for key in keys}
-        found = _find(wanted, live)
+        other = _find(wanted, live)
         name = (*path, "/".join(str(value) for value in wanted.values()))
-        if found is None:
-            yield name
+        if other is None:
+            found.append(name)
         else:
-            yield from _missing(item, found, name)
+            _add_missing(item, other, name, found)
 
 
-def _surplus(desired: Any, owned: Mapping[str, Any], path: Path) -> Iterator[Path]:
-    """Give the paths that `owned` (FieldsV1) lists and `desired` no longer has."""
+def _add_surplus(desired: Any, owned: Mapping[str, Any], path: Path, found: list[Path]) -> None:
+    """Add the paths that `owned` (FieldsV1) lists and `desired` no longer has."""
     for key, subtree in owned.items():
+        kind, name = key[:2], key[2:]
         child: Any = None
-        if key.startswith("f:"):
-            name = key[2:]
+        if kind == "f:":
             child = desired.get(name) if isinstance(desired, dict) else None
-        elif key.startswith("k:"):
-            wanted = _merge_key(key[2:])
-            name = "/".join(str(value) for value in wanted.values())
+        elif kind == "k:":
+            wanted = _merge_key(name)
             child = _find(wanted, desired) if isinstance(desired, list) else None
-        elif key.startswith("v:"):
-            name = json.loads(key[2:])
+            name = "/".join(str(value) for value in wanted.values())
+        elif kind == "v:":
+            name = json.loads(name)
             child = name if isinstance(desired, list) and name in desired else None
         else:
             continue  # ".": the object or item itself, which its fields speak for
-        if child is None and key.removeprefix("f:") not in _IDENTITY:
-            yield (*path, str(name))
+        if child is None and name not in _IDENTITY:
+            found.append((*path, str(name)))
         elif subtree:
-            yield from _surplus(child, subtree, (*path, str(name)))
+            _add_surplus(child, subtree, (*path, str(name)), found)
 
 
 @functools.lru_cache(maxsize=1024)
@@ -140,9 +149,8 @@ def _keys(path: Path, items: list[Any]) -> tuple[str, ...] | None:
 
 
 def _find(wanted: Mapping[str, Any], items: list[Any]) -> Any:
-    return next(
-        (item for item in items if all(item.get(key) == value for key, value in wanted.items())), None
-    )
+    pairs = wanted.items()
+    return next((item for item in items if pairs <= item.items()), None)
 
 
 def _is_same(desired: Any, live: Any, path: Path) -> bool:

@@ -6,6 +6,7 @@ tokens are read again every minute, exec plugins are run again); its models and 
 a plain call, are not used.
 """
 
+import asyncio
 import ssl
 from collections.abc import Mapping
 
@@ -18,6 +19,30 @@ from modelyard_operator import errors
 
 _IN_CLUSTER = "KUBERNETES_SERVICE_HOST"
 _CONNECTIONS = 64
+_PACE_SECONDS = 1.0
+
+
+class Pace:
+    """Lets a watch be opened again only a while after it was opened last.
+
+    kopf reopens one that is cut at once, and behind a broken balancer that is a loop at full speed. A watch that lives
+    as long as it should never waits.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._next: dict[str, float] = {}
+
+    async def __call__(
+        self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+    ) -> aiohttp.ClientResponse:
+        """Hold a watch that comes too early, and pass everything on."""
+        if "watch" in request.url.query:
+            now = asyncio.get_running_loop().time()
+            starts = max(now, self._next.get(request.url.path, 0.0))
+            self._next[request.url.path] = starts + self._seconds
+            await asyncio.sleep(starts - now)
+        return await handler(request)
 
 
 class Connection:
@@ -26,15 +51,15 @@ class Connection:
     def __init__(self, configuration: client.Configuration) -> None:
         self.configuration = configuration
         self.server: str = configuration.host.rstrip("/")
-        tls: ssl.SSLContext = rest.RESTClientObject(configuration).ssl_context
+        self._tls: ssl.SSLContext = rest.RESTClientObject(configuration).ssl_context
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(ssl=tls, limit=_CONNECTIONS),
+            connector=aiohttp.TCPConnector(ssl=self._tls, limit=_CONNECTIONS),
             timeout=aiohttp.ClientTimeout(total=30, sock_connect=5),
             read_bufsize=2**20,
         )
         # Watches hold their connections for good, and there may be many: they must not keep calls waiting.
         self._streams = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(ssl=tls, limit=0),
+            connector=aiohttp.TCPConnector(ssl=self._tls, limit=0),
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=5),
             read_bufsize=2**18,
         )
@@ -48,6 +73,20 @@ class Connection:
     def streams(self) -> aiohttp.ClientSession:
         """The connections of watches; every request over it sets how long silence may last."""
         return self._streams
+
+    def paced_session(self) -> aiohttp.ClientSession:
+        """Give a new session for kopf, which closes it: with our credentials, fresh at each request, and paced."""
+        return aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(ssl=self._tls, limit=0),
+            middlewares=(Pace(_PACE_SECONDS), self._authorize),
+        )
+
+    async def _authorize(
+        self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+    ) -> aiohttp.ClientResponse:
+        if header := await self.authorization():
+            request.headers["Authorization"] = header
+        return await handler(request)
 
     async def authorization(self) -> str | None:
         """Give the present Authorization header, refreshed when it was about to expire; None with certificates."""

@@ -94,19 +94,9 @@ def _registry(link: connection.Connection, sink: Sink) -> kopf.OperatorRegistry:
     registry = kopf.OperatorRegistry()
 
     @kopf.on.login(registry=registry)
-    async def login(**_: Any) -> kopf.ConnectionInfo:
-        """Give kopf the connection's own credentials, fresh ones at each call."""
-        configuration = link.configuration
-        scheme, _separator, token = (await link.authorization() or "").partition(" ")
-        return kopf.ConnectionInfo(
-            server=link.server,
-            ca_path=configuration.ssl_ca_cert,
-            insecure=not configuration.verify_ssl,
-            scheme=scheme or None,
-            token=token or None,
-            certificate_path=configuration.cert_file,
-            private_key_path=configuration.key_file,
-        )
+    async def login(**_: Any) -> kopf.AiohttpSession:
+        """Give kopf a session with the connection's own credentials."""
+        return kopf.AiohttpSession(server=link.server, aiohttp_session=link.paced_session())
 
     @kopf.on.event(naming.GROUP, naming.VERSION, naming.PLURAL, registry=registry)
     async def on_model_deployment(event: kopf.RawEvent, **_: Any) -> None:

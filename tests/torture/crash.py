@@ -128,7 +128,7 @@ async def _case(which: lane.Lane, case: Case, reference: Reference, order: campa
         try:
             problem = await _strike(which, case, reference)
         except (AssertionError, TimeoutError) as error:
-            problem = f"{error or type(error).__name__}"
+            problem = f"{error or type(error).__name__}; {await _state(which)}"
         if problem != _UNREACHED:
             break
     if problem:
@@ -163,6 +163,22 @@ async def _strike(which: lane.Lane, case: Case, reference: Reference) -> str:
         which.supervisor.release()
     await which.until_ready()
     return await _judge(which, reference)
+
+
+async def _state(which: lane.Lane) -> str:
+    """Give where things stand, for whoever has to find out why."""
+    world = which.world
+    resource = await world.backend.read("modeldeployments", world.namespace, "iris")
+    deployment = await world.backend.read("deployments", world.namespace, "iris")
+    last = [
+        f"{each.process} {each.call.verb} {each.call.what} {each.code}" for each in which.proxy.records[-8:]
+    ]
+    said = {
+        "generation": (resource or {}).get("metadata", {}).get("generation"),
+        **(resource or {}).get("status", {}),
+    }
+    found = (deployment or {}).get("status"), (deployment or {}).get("metadata", {}).get("generation")
+    return f"status {said}; Deployment {found}; last requests {last}; watch lines {which.proxy.lines[-5:]}"
 
 
 async def _judge(which: lane.Lane, reference: Reference) -> str:

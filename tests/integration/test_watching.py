@@ -1,4 +1,4 @@
-"""`watching` on a real API server: what it expects of lists, watches, bookmarks and lost versions is so."""
+"""`watching` on a real API server: what it expects of lists, pages, watches and bookmarks is so."""
 
 import asyncio
 import contextlib
@@ -122,29 +122,6 @@ def test_pages_and_what_has_gone_while_nobody_watched(
         async with place.watched(place.stream()):
             assert place.told == ["service-3"]
             assert await place.is_remembered(*(name for name in names if name != "service-3"))
-
-    play(kubeconfig, story)
-
-
-def test_a_version_that_is_too_old_is_answered_by_a_new_list(
-    kubeconfig: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async def story(place: Place) -> None:
-        await place.create("there")
-        stream = place.stream()
-        stream.synced.set()
-        stream._version = 1  # as if the last event had come before the API server's memory begins
-        lists: list[watching.Timing] = []
-        relist = stream._list
-
-        async def counted(timing: watching.Timing) -> None:
-            lists.append(timing)
-            await relist(timing)
-
-        monkeypatch.setattr(stream, "_list", counted)
-        async with place.watched(stream):
-            await place.until_remembered("there")
-        assert len(lists) == 1
 
     play(kubeconfig, story)
 

@@ -61,6 +61,8 @@ def step(revision: str, pods: Sequence[Manifest]) -> str:
             doing = "was ready and isn't any more" if serving.get("started") else "is loading the model"
         elif "running" in fetching.get("state", {}):
             doing = "is fetching the artifact"
+        elif scheduling.message_of(pod) is not None:
+            doing = "waits for a node"
         else:
             doing = "is being started"
         return f"{pod['metadata']['name']} {doing}"
@@ -95,6 +97,8 @@ def _of_scheduling(revision: str, pod: Manifest, seen: Observed) -> api.Failure 
     if claim:
         text = f"Volume claim {claim} does not exist in this namespace. Create it, or name another."
         return api.Failure(conditions.VOLUME_CLAIM_MISSING, text)
+    if scheduling.shortages(message) and any("deletionTimestamp" in each["metadata"] for each in seen.pods):
+        return None  # what a pod that is being stopped holds is about to be free
     text = scheduling.explain(pod, message)
     others = [
         each for each in seen.pods if revisions.revision_of(each) not in ("", revision) and not _is_over(each)

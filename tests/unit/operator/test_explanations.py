@@ -1,5 +1,6 @@
 """What Kubernetes says about a pod, told with cause and remedy; the texts are those of a real kubelet and scheduler."""
 
+import copy
 from typing import Any
 
 import pytest
@@ -136,6 +137,14 @@ def test_it_is_no_deadlock_when_stopping_the_old_pods_would_not_help(
 ) -> None:
     found = diagnose(strategy, pod(NO_GPU, {"nvidia.com/gpu": needed}), *others)
     assert found.reason == conditions.UNSCHEDULABLE
+
+
+def test_a_pod_that_waits_for_old_ones_to_stop_has_not_failed() -> None:
+    pending = pod(NO_GPU, {"nvidia.com/gpu": 1})
+    stopping = copy.deepcopy(HOLDER)
+    stopping["metadata"]["deletionTimestamp"] = "2026-11-24T08:04:10Z"
+    assert failures.diagnose(NEW, Observed(pods=(pending, stopping))) is None
+    assert failures.step(NEW, (pending, stopping)) == f"{NEW}-0 waits for a node"
 
 
 def test_a_missing_volume_claim_is_named() -> None:

@@ -46,7 +46,7 @@ class Order:
     @property
     def patience_seconds(self) -> float:
         """How long a step over all resources may take before the run is given up."""
-        return 120 + self.size * (1.0 if self.stock_limits or self.profile else 0.4)
+        return 120 + self.size * (2.0 if self.stock_limits or self.profile else 1.0)
 
 
 async def run(order: Order) -> figures.Figures:

@@ -71,6 +71,7 @@ class _Operator:
         self.children = watching.Watching(link, settings.watch_namespaces, self.memory, self._child_changed)
         self.health = health.Health(self.metrics, self.pulse)
         self.leadership = leadership.Leadership(self.cluster, self.fence, candidacy, _stamp, self.pulse.beat)
+        link.count = self.metrics.count_request
         self.metrics.leading.set_function(lambda: float(self.fence.seconds_left() > 0))
         self.metrics.watch_silence_seconds.read = self.children.silences
         self.metrics.store_objects.read = lambda: {

@@ -219,7 +219,7 @@ class ApiCluster:
         except (aiohttp.ClientError, TimeoutError) as error:
             raise errors.ClusterError(what, 0, str(error) or "no answer in time") from error
         finally:
-            self._metrics.api_requests.labels(call.verb, call.resource, str(code)).inc()
+            self._metrics.count_request(call.verb, call.resource, code)
             self._metrics.api_seconds.labels(call.verb, call.resource).observe(time.monotonic() - started)
         if code >= 300:
             raise _refused(what, code, answer, response.headers.get("Retry-After", ""))

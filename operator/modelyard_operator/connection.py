@@ -8,7 +8,7 @@ a plain call, are not used.
 
 import asyncio
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import aiohttp
 from kubernetes.aio import client
@@ -57,11 +57,15 @@ class Connection:
             timeout=aiohttp.ClientTimeout(total=30, sock_connect=5),
             read_bufsize=2**20,
         )
+        self.count: Callable[[str, str, int], None] = (
+            _ignore  # told of each list and watch: verb, resource, code
+        )
         # Watches hold their connections for good, and there may be many: they must not keep calls waiting.
         self._streams = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(ssl=self._tls, limit=0),
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=5),
             read_bufsize=2**18,
+            middlewares=(self._count,),
         )
 
     @property
@@ -78,8 +82,20 @@ class Connection:
         """Give a new session for kopf, which closes it: with our credentials, fresh at each request, and paced."""
         return aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(ssl=self._tls, limit=0),
-            middlewares=(Pace(_PACE_SECONDS), self._authorize),
+            middlewares=(Pace(_PACE_SECONDS), self._count, self._authorize),
         )
+
+    async def _count(
+        self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+    ) -> aiohttp.ClientResponse:
+        verb = "WATCH" if "watch" in request.url.query else request.method
+        code = 0
+        try:
+            response = await handler(request)
+            code = response.status
+        finally:
+            self.count(verb, request.url.path.rpartition("/")[2], code)
+        return response
 
     async def _authorize(
         self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
@@ -122,3 +138,7 @@ async def open_connection(environment: Mapping[str, str]) -> Connection:
             f"No way to the API server: {error}. Run in a pod with a service account, or set KUBECONFIG to a file."
         ) from error
     return Connection(configuration)
+
+
+def _ignore(_verb: str, _resource: str, _code: int) -> None:
+    """Count nothing."""

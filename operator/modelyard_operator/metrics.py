@@ -129,6 +129,10 @@ class Metrics:
             "resource",
         )
 
+    def count_request(self, verb: str, resource: str, code: int) -> None:
+        """Count one call to the API server; code 0 when it was not answered."""
+        self.api_requests.labels(verb, resource, str(code)).inc()
+
     def _readings(self, name: str, text: str, label: str) -> Readings:
         readings = Readings(name, text, label)
         self.registry.register(readings)

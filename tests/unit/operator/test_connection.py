@@ -1,6 +1,7 @@
 """The session that kopf gets: our credentials on each request, and no watch that is reopened at full speed."""
 
 import asyncio
+import contextlib
 import itertools
 from typing import Any
 from unittest import mock
@@ -72,3 +73,28 @@ def test_each_request_has_the_token_of_its_time() -> None:
     requests: list[tuple[str, str, float]] = []
     asyncio.run(opened(requests, ["/api/v1/pods", "/api/v1/pods"]))
     assert [header for _path, header, _seconds in requests] == ["Bearer first", "Bearer second"]
+
+
+def test_each_list_and_watch_is_counted_with_its_answer() -> None:
+    counted: list[tuple[str, str, int]] = []
+
+    async def answer(request: web.Request) -> web.Response:
+        return web.Response(status=410 if "watch" in request.query else 200)
+
+    async def story() -> None:
+        app = web.Application()
+        app.router.add_get("/{path:.*}", answer)
+        runner = web.AppRunner(app)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        link = connection.Connection(client.Configuration(host=f"http://127.0.0.1:{runner.addresses[0][1]}"))
+        link.count = lambda *call: counted.append(call)
+        async with link.paced_session() as ours, link.streams.get(link.server + "/api/v1/pods"):
+            await ours.get(link.server + WATCH)
+        await runner.cleanup()
+        with contextlib.suppress(aiohttp.ClientError):
+            await link.streams.get(link.server + "/api/v1/services")
+        await link.close()
+
+    asyncio.run(story())
+    assert counted == [("GET", "pods", 200), ("WATCH", "modeldeployments", 410), ("GET", "services", 0)]

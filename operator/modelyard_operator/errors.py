@@ -58,7 +58,7 @@ class ClusterError(Exception):
         return self.status in (400, 422) or (self.status == 500 and _NO_SUCH_SHAPE in self.message)
 
 
-class NotLeading(ClusterError):
+class NotLeading(ClusterError):  # noqa: N818 - named for what it means
     """A write was held back because this process doesn't hold the Lease, or could not renew it in time."""
 
     def __init__(self, what: str) -> None:

@@ -97,4 +97,6 @@ def test_each_list_and_watch_is_counted_with_its_answer() -> None:
         await link.close()
 
     asyncio.run(story())
-    assert counted == [("GET", "pods", 200), ("WATCH", "modeldeployments", 410), ("GET", "services", 0)]
+    assert counted[:2] == [("GET", "pods", 200), ("WATCH", "modeldeployments", 410)]
+    # On a connection that was kept and turns out to be dead, aiohttp tries once more.
+    assert set(counted[2:]) == {("GET", "services", 0)}

@@ -102,32 +102,36 @@ class Lookout:
         if body is None or api.parse_identity(body).is_deleting:
             return None
         seen = self._memory.observe(*key)
-        decided = self._decide(key, body, seen)
-        if decided.wants_pods:
+        if _is_moving(seen.deployment):
             seen = msgspec.structs.replace(seen, pods=self._memory.select(store.PODS, *key))
-            decided = self._decide(key, body, seen)
-        if not decided.actions:
-            return Sight(body, decided, is_live=False)
-        return await self._confirm(key, seen)
+        decided = self._decide(key, body, seen)
+        if decided.wants_pods and not seen.pods:
+            seen = msgspec.structs.replace(seen, pods=self._memory.select(store.PODS, *key))
+            decided = self._decide(key, body, seen) if seen.pods else decided
+        remembered = Sight(body, decided, is_live=False)
+        return remembered if not decided.actions else await self._confirm(key, remembered)
 
-    async def _confirm(self, key: Key, seen: Observed) -> Sight | None:
+    async def _confirm(self, key: Key, remembered: Sight) -> Sight | None:
         """Decide again with the resource as it is now, and with what may be there under names that memory lacks."""
         body = await self._read(key)
         if body is None:
             return None
+        decided, seen = remembered.decided, remembered.decided.visit.seen
+        if body["metadata"]["resourceVersion"] != remembered.body["metadata"]["resourceVersion"]:
+            decided = self._decide(key, body, seen)
         known: set[tuple[Kind, str]] = set()
         while True:
-            decided = self._decide(key, body, seen)
             if _has_to_be_live(decided):
                 return await self._look_around(key, body)
             unknown = [each for each in _created(decided) if each not in known]
-            if not unknown:
+            found = [await self._cluster.get(kind, key[0], name) for kind, name in unknown]
+            known.update(unknown)
+            taken = [manifest for manifest in found if manifest is not None]
+            if not taken:
                 return Sight(body, decided, is_live=False)
-            for kind, name in unknown:
-                found = await self._cluster.get(kind, key[0], name)
-                if found is not None:
-                    seen = seen.with_applied(found)
-                known.add((kind, name))
+            for manifest in taken:
+                seen = seen.with_applied(manifest)
+            decided = self._decide(key, body, seen)
 
     async def look_live(self, key: Key) -> Sight | None:
         """Decide on live reads alone; None when the resource has gone or is being deleted.
@@ -185,6 +189,16 @@ class Lookout:
         """Remember that an object has been deleted."""
         if self._memory is not None:
             self._memory.bury(action.kind.plural, action.namespace, action.name, action.uid)
+
+
+def _is_moving(deployment: Manifest | None) -> bool:
+    """Says whether a Deployment's pods aren't all there and ready, so that the decision will ask for them."""
+    if deployment is None:
+        return False
+    stated, wanted = deployment.get("status") or {}, deployment["spec"].get("replicas", 1)
+    return any(
+        (stated.get(field) or 0) != wanted for field in ("replicas", "readyReplicas", "updatedReplicas")
+    )
 
 
 def _has_to_be_live(decided: decision.Decision) -> bool:

@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from modelyard_operator import api, drift, naming, objects
+from modelyard_operator import api, drift, naming, objects, revisions
 from modelyard_operator.objects import Manifest
 from modelyard_operator.observed import Observed
 
@@ -41,8 +41,11 @@ def ours(seen: Observed, identity: api.Identity) -> Observed:
     known = (
         each
         for each in seen.revisions
-        if objects.is_owned_by(each, identity.uid)
-        or (is_orphan(each, identity.name) and _runs_already(each, only.deployment))
+        if revisions.is_readable(each)
+        and (
+            objects.is_owned_by(each, identity.uid)
+            or (is_orphan(each, identity.name) and _runs_already(each, only.deployment))
+        )
     )
     return msgspec.structs.replace(only, revisions=tuple(known))
 
@@ -55,15 +58,16 @@ def is_adoptable(stored: Manifest, seen: Observed, identity: api.Identity, data:
     """
     return (
         is_orphan(stored, identity.name)
-        and stored["data"].get("intent") == data["intent"]
+        and revisions.is_readable(stored)
+        and stored["data"]["intent"] == data["intent"]
         and (stored["data"] == data or _runs_already(stored, ours(seen, identity).deployment))
     )
 
 
 def _runs_already(stored: Manifest, deployment: Manifest | None) -> bool:
     """Says whether a Deployment runs exactly the template of a ControllerRevision, as we have applied it."""
-    template = (stored.get("data") or {}).get("template")
-    if deployment is None or not isinstance(template, dict):
+    if deployment is None:
         return False
-    paths = drift.differences({"spec": {"template": template}}, deployment, naming.MANAGER)
+    template = {"spec": {"template": stored["data"]["template"]}}
+    paths = drift.differences(template, deployment, naming.MANAGER)
     return not any(path == "spec" or path.startswith("spec.template") for path in paths)

@@ -97,7 +97,7 @@ def _actions(
     running = snapshot if target.failed is None else revisions.find(target.revision, seen.revisions)
     template = revision.stored_template(running or snapshot)
     wanted = desired.children(model_deployment, template, creating=seen.deployment is None)
-    earlier = rollout.last_ready(visit.revision, seen.revisions)
+    earlier = rollout.last_ready(visit.revision, visit.ours.revisions)
     kept = {visit.revision, target.revision} | ({objects.name(earlier)} if earlier else set())
     limit = model_deployment.spec.revision_history_limit
     expired = revisions.expired(kept, limit, seen.revisions, seen.replica_sets)
@@ -131,6 +131,12 @@ def _snapshot(
             return revision.build(visit.identity, visit.revision, data, number, {})
         if not adoption.is_adoptable(stored, visit.seen, visit.identity, data):
             plan.refuse(visit.identity, stored)
+    if not revisions.is_readable(stored):
+        raise errors.Stalled(
+            "NameTaken",
+            f"{objects.describe(stored)} does not hold a revision that this operator can read. Delete it to have it"
+            " made anew.",
+        )
     # Whoever may ask for a rollback needs to know what to go back to; for all others the mark is made at the switch.
     is_marked = model_deployment.spec.rollout.on_failure == "Rollback"
     is_ready = is_marked and rollout.proves_ready(visit.revision, visit.ours)

@@ -18,6 +18,35 @@ from modelyard_operator.objects import Manifest
 from modelyard_operator.observed import Observed
 
 
+class _Container(msgspec.Struct, frozen=True):
+    name: str
+    image: str
+
+
+class _PodSpec(msgspec.Struct, frozen=True):
+    containers: list[_Container]
+
+
+class _ObjectMeta(msgspec.Struct, frozen=True):
+    labels: dict[str, str]
+
+
+class _Template(msgspec.Struct, frozen=True):
+    metadata: _ObjectMeta
+    spec: _PodSpec
+
+
+class _Intent(msgspec.Struct, frozen=True):
+    model: dict[str, Any]
+
+
+class _Data(msgspec.Struct, frozen=True):
+    """As much of a ControllerRevision's data as is read of it."""
+
+    intent: _Intent
+    template: _Template
+
+
 def intent(model_deployment: api.ModelDeployment) -> dict[str, Any]:
     """Give what makes a revision: fields at their default left out, so that spelling a default out changes nothing.
 
@@ -43,6 +72,15 @@ def of_intent(model_deployment: api.ModelDeployment, stored: Sequence[Manifest])
     """Give the stored revisions of a ModelDeployment's present intent: several when it has adopted newer images."""
     asked = intent(model_deployment)
     return [manifest for manifest in stored if (manifest.get("data") or {}).get("intent") == asked]
+
+
+def is_readable(stored: Manifest) -> bool:
+    """Says whether a ControllerRevision holds what ours hold; anybody may have written one under our name."""
+    try:
+        msgspec.convert(stored.get("data"), _Data)
+    except msgspec.ValidationError:
+        return False
+    return True
 
 
 def find(revision: str, stored: Sequence[Manifest]) -> Manifest | None:

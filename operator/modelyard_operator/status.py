@@ -74,10 +74,11 @@ def _runtime(visit: visits.Visit) -> api.RuntimeStatus | None:
 
 def _url(visit: visits.Visit) -> str:
     service = visit.ours.children.get(Kind.SERVICE)
-    if service is None:
-        return ""
-    port = service["spec"]["ports"][0]["port"]
-    return naming.service_url(visit.identity.name, visit.identity.namespace, port, visit.cluster_domain)
+    ports = service["spec"].get("ports") if service else None
+    if not ports:
+        return ""  # somebody may have changed the Service while the resource is paused
+    name, namespace = visit.identity.name, visit.identity.namespace
+    return naming.service_url(name, namespace, ports[0]["port"], visit.cluster_domain)
 
 
 def _condition(

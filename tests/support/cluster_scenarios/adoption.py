@@ -144,3 +144,32 @@ async def smuggled(world: World) -> None:
     await forge(world, real["data"]["template"])  # the very one that we would render
     await world.converge()
     assert await are_all_owned(world)
+
+
+@scenario(
+    "a revision of our own that somebody has filled with something else is refused, and made anew once deleted"
+)
+async def unreadable(world: World) -> None:
+    await world.create(replicas=1)
+    await world.converge()
+    await world.roll_out()
+    await world.converge()
+    (real,) = await world.backend.listed("controllerrevisions", world.namespace)
+    before = await world.deployment()
+    await world.backend.remove("controllerrevisions", world.namespace, real["metadata"]["name"])
+    kept = ("name", "namespace", "labels", "ownerReferences")
+    forged = {
+        "apiVersion": "apps/v1",
+        "kind": "ControllerRevision",
+        "metadata": {key: real["metadata"][key] for key in kept},
+        "data": {"intent": {"model": {}}, "template": {"spec": {"containers": "none"}}},
+        "revision": 7,
+    }
+    await world.backend.create("controllerrevisions", forged)
+    await world.visit()
+    assert (await world.conditions())["Stalled"] == "True NameTaken"
+    assert "Delete it" in await world.message("Stalled")
+    assert await world.deployment() == before
+    await world.backend.remove("controllerrevisions", world.namespace, real["metadata"]["name"])
+    await world.converge()
+    assert (await world.conditions())["Ready"] == "True RolledOut"

@@ -158,3 +158,25 @@ async def status_drift(world: World) -> None:
 async def gone(world: World) -> None:
     assert await world.visit() is None
     assert await world.child(Kind.DEPLOYMENT) is None
+
+
+@scenario(
+    "a Service that somebody turns into another kind while the resource is paused is told, and repaired afterwards"
+)
+async def paused_drift(world: World) -> None:
+    await world.create(replicas=1, paused=False)
+    await world.converge()
+    await world.roll_out()
+    await world.change(paused=True)
+    spec = {"type": "ExternalName", "externalName": "elsewhere.example", "ports": None, "selector": None}
+    await world.edit(Kind.SERVICE, {"spec": {**spec, "clusterIP": None, "clusterIPs": None}})
+    assert await world.visit() is None
+    assert (await world.conditions())["Ready"] == "False Paused"
+    assert "spec.type" in await world.message("Ready")
+    assert "url" not in await world.status()
+    await world.change(paused=False)
+    await world.converge()
+    service = await world.child(Kind.SERVICE)
+    assert service is not None
+    assert service["spec"]["type"] == "ClusterIP"
+    assert (await world.conditions())["Ready"] == "True RolledOut"

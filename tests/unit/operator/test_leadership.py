@@ -1,45 +1,15 @@
 """`leadership`: in virtual time, whatever happens to the calls, no two processes may write at the same moment."""
 
 import asyncio
-import itertools
 import random
 
 import pytest
 
-from modelyard_operator import fence, leadership, lease
-from tests.support import leases, virtual_time
-
-WHERE = ("modelyard-system", "modelyard-operator")
+from modelyard_operator import leadership, lease
+from tests.support import election, leases, virtual_time
 
 
-class Process:
-    """One operator: its fence, its part in the election, its way to the API server."""
-
-    def __init__(self, server: leases.Leases, identity: str, chance: random.Random | None = None) -> None:
-        self.identity = identity
-        self.fence = fence.Fence(clock=asyncio.get_running_loop().time)
-        self.way = leases.Faulty(server, chance) if chance else server
-        self.leadership = leadership.Leadership(
-            self.way, self.fence, lease.Candidacy(*WHERE, identity), lambda: "now", lambda _part: None
-        )
-        self.task = asyncio.create_task(self.leadership.run())
-
-    @property
-    def may_write(self) -> bool:
-        return self.fence.seconds_left() > 0
-
-    async def crash(self) -> None:
-        self.task.cancel()
-        await asyncio.gather(self.task, return_exceptions=True)
-        self.fence.close()
-
-    async def leave(self) -> None:
-        self.task.cancel()
-        await asyncio.gather(self.task, return_exceptions=True)
-        await self.leadership.give_back()
-
-
-async def seconds_until(process: Process) -> float:
+async def seconds_until(process: election.Process) -> float:
     """Wait until a process may write; give how long it took."""
     loop = asyncio.get_running_loop()
     started = loop.time()
@@ -52,10 +22,10 @@ async def seconds_until(process: Process) -> float:
 def test_one_leads_at_once_and_the_other_stands_by() -> None:
     async def story() -> None:
         server = leases.Leases()
-        server.put({"metadata": {"name": WHERE[1]}})
-        first = Process(server, "a")
+        server.put({"metadata": {"name": election.WHERE[1]}})
+        first = election.Process(server, "a")
         assert await seconds_until(first) < 0.1
-        second = Process(server, "b")
+        second = election.Process(server, "b")
         for _ in range(300):
             await asyncio.sleep(0.2)
             assert first.may_write
@@ -69,10 +39,10 @@ def test_one_leads_at_once_and_the_other_stands_by() -> None:
 def test_after_a_death_the_heir_leads_within_fifteen_seconds_and_not_before_the_deadline() -> None:
     async def story() -> None:
         server = leases.Leases()
-        server.put({"metadata": {"name": WHERE[1]}})
-        first = Process(server, "a")
+        server.put({"metadata": {"name": election.WHERE[1]}})
+        first = election.Process(server, "a")
         await seconds_until(first)
-        second = Process(server, "b")
+        second = election.Process(server, "b")
         await asyncio.sleep(60)
         await first.crash()
         assert lease.DEADLINE_SECONDS < await seconds_until(second) < 13
@@ -83,10 +53,10 @@ def test_after_a_death_the_heir_leads_within_fifteen_seconds_and_not_before_the_
 def test_after_leaving_in_order_the_heir_leads_at_its_next_look() -> None:
     async def story() -> None:
         server = leases.Leases()
-        server.put({"metadata": {"name": WHERE[1]}})
-        first = Process(server, "a")
+        server.put({"metadata": {"name": election.WHERE[1]}})
+        first = election.Process(server, "a")
         await seconds_until(first)
-        second = Process(server, "b")
+        second = election.Process(server, "b")
         await asyncio.sleep(60)
         await first.leave()
         assert not first.may_write
@@ -98,9 +68,9 @@ def test_after_leaving_in_order_the_heir_leads_at_its_next_look() -> None:
 def test_without_an_answer_writing_ends_at_the_deadline_and_goes_on_when_nobody_else_came() -> None:
     async def story() -> None:
         server = leases.Leases()
-        server.put({"metadata": {"name": WHERE[1]}})
+        server.put({"metadata": {"name": election.WHERE[1]}})
         chance = random.Random(1)
-        process = Process(server, "a", chance)
+        process = election.Process(server, "a", chance)
         await seconds_until(process)
         assert isinstance(process.way, leases.Faulty)
         process.way.is_cut = True
@@ -117,12 +87,12 @@ def test_without_an_answer_writing_ends_at_the_deadline_and_goes_on_when_nobody_
 def test_who_was_cut_off_and_finds_another_leader_ends() -> None:
     async def story() -> None:
         server = leases.Leases()
-        server.put({"metadata": {"name": WHERE[1]}})
-        first = Process(server, "a", random.Random(2))
+        server.put({"metadata": {"name": election.WHERE[1]}})
+        first = election.Process(server, "a", random.Random(2))
         await seconds_until(first)
         assert isinstance(first.way, leases.Faulty)
         first.way.is_cut = True
-        second = Process(server, "b")
+        second = election.Process(server, "b")
         await seconds_until(second)
         assert not first.may_write
         first.way.is_cut = False
@@ -137,12 +107,12 @@ def test_who_was_cut_off_and_finds_another_leader_ends() -> None:
 def test_a_lease_changed_by_hand_never_makes_two_leaders_and_one_leads_again(hand: str) -> None:
     async def story() -> None:
         server = leases.Leases()
-        server.put({"metadata": {"name": WHERE[1]}})
-        running = [Process(server, "a")]
+        server.put({"metadata": {"name": election.WHERE[1]}})
+        running = [election.Process(server, "a")]
         await seconds_until(running[0])
-        running.append(Process(server, "b"))
+        running.append(election.Process(server, "b"))
         await asyncio.sleep(5)
-        metadata = {"name": WHERE[1]}
+        metadata = {"name": election.WHERE[1]}
         by_hand = {
             "deleted": None,
             "emptied": {"metadata": metadata, "spec": {}},
@@ -161,57 +131,6 @@ def test_a_lease_changed_by_hand_never_makes_two_leaders_and_one_leads_again(han
     virtual_time.run(story())
 
 
-class Weather:
-    """Three operators, and what happens to them by chance."""
-
-    def __init__(self, seed: int) -> None:
-        self.chance = random.Random(seed)
-        self.server = leases.Leases()
-        self.names = (f"p{number}" for number in itertools.count())
-        self.running = [self.start() for _ in range(3)]
-
-    def start(self) -> Process:
-        return Process(self.server, next(self.names), self.chance)
-
-    async def disturb(self) -> None:
-        number = self.chance.randrange(len(self.running))
-        process = self.running[number]
-        match self.chance.choice(["crash", "leave", "cut", "heal", "delete", "empty"]):
-            case "crash":
-                await process.crash()
-                self.running[number] = self.start()
-            case "leave":
-                await process.leave()
-                self.running[number] = self.start()
-            case "cut" | "heal" as kind:
-                assert isinstance(process.way, leases.Faulty)
-                process.way.is_cut = kind == "cut"
-            case "delete":
-                self.server.put(None)
-            case "empty" if self.server.stored:
-                spec = {**self.server.stored["spec"], "holderIdentity": ""}
-                self.server.put({**self.server.stored, "spec": spec})
-
-    def restart_losers(self) -> None:
-        for number, process in enumerate(self.running):
-            if process.task.done():
-                assert isinstance(process.task.exception(), leadership.Lost)
-                self.running[number] = self.start()
-
-
 @pytest.mark.parametrize("seed", range(20))
 def test_in_any_weather_no_two_may_write_at_once(seed: int) -> None:
-    async def story() -> None:
-        weather = Weather(seed)
-        moments = 0
-        for _ in range(3000):
-            await asyncio.sleep(weather.chance.uniform(0.01, 0.2))
-            able = [process.identity for process in weather.running if process.may_write]
-            assert len(able) <= 1, (seed, able)
-            moments += len(able)
-            if weather.chance.random() < 0.01:
-                await weather.disturb()
-            weather.restart_losers()
-        assert moments > 300
-
-    virtual_time.run(story())
+    assert election.storm(seed) > election.LOOKS / 10

@@ -1,6 +1,6 @@
 """A real API server for the integration tests: the hands of users and of Kubernetes' own controllers over HTTP.
 
-`ApiBackend` implements `cluster_world.Backend` with the administrator's rights.
+`ApiBackend` implements `cluster_controllers.Backend` with the administrator's rights.
 """
 
 import json

@@ -1,7 +1,7 @@
 """A Kubernetes API in memory, small enough to read: objects, generations, server-side apply with field ownership.
 
-Implements `reconciler.Cluster` and `cluster_world.Backend` for the unit tests. What it does is kept honest by the same
-scenarios running against a real API server (tests/integration/test_scenarios.py).
+Implements `reconciler.Cluster` and `cluster_controllers.Backend` for the unit tests. What it does is kept honest by the
+same scenarios running against a real API server (tests/integration/test_scenarios.py).
 """
 
 import copy

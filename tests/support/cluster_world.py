@@ -1,20 +1,20 @@
 """A small world around the reconciler, the same in memory and on a real API server.
 
-`Backend` is what a world needs: the hands of users and of Kubernetes' controllers. `World` puts words on it that
-scenarios are told in. There are no controllers and no kubelets in it: `World.roll_out` plays the Deployment controller
-and `World.pod` the kubelet, so that every state can be reached at once and exactly.
+`cluster_controllers` has the hands of Kubernetes' controllers and what a backend is; `World` adds those of users and
+the operator's, and words that scenarios are told in.
 """
 
 import asyncio
 import itertools
 from collections.abc import Awaitable, Callable
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 
 from modelyard_operator import config, errors, naming, reconciler, store, turnstile
 from modelyard_operator.objects import Kind, Manifest
-from tests.support import cluster_truth
+from tests.support import cluster_controllers, cluster_truth
+from tests.support.cluster_controllers import Backend
 
 SETTINGS = config.OperatorConfig(
     runtime_classes={"default": config.RuntimeClass(image="modelyard/runtime:test")},
@@ -23,23 +23,7 @@ SETTINGS = config.OperatorConfig(
 MODEL = {"uri": "s3://models/iris/model.joblib"}
 
 
-class Backend(Protocol):
-    """The API as tests use it."""
-
-    async def create(self, plural: str, manifest: Manifest, manager: str = "kubectl") -> Manifest: ...
-
-    async def read(self, plural: str, namespace: str, name: str) -> Manifest | None: ...
-
-    async def patch(
-        self, plural: str, namespace: str, name: str, patch: dict[str, Any], subresource: str = ""
-    ) -> Manifest: ...
-
-    async def remove(self, plural: str, namespace: str, name: str) -> None: ...
-
-    async def listed(self, plural: str, namespace: str) -> list[Manifest]: ...
-
-
-class World:
+class World(cluster_controllers.Controllers):
     """One namespace with one ModelDeployment called iris."""
 
     def __init__(
@@ -50,12 +34,10 @@ class World:
         settings: config.OperatorConfig = SETTINGS,
         memory: store.Store | None = None,
     ) -> None:
-        self.backend = backend
+        super().__init__(backend, namespace)
         self.cluster = cluster
-        self.namespace = namespace
         self.memory = memory
         self._clock = itertools.count()
-        self._pods = itertools.count()
         self.with_settings(settings)
 
     def with_settings(self, settings: config.OperatorConfig) -> None:
@@ -136,113 +118,7 @@ class World:
                 return outcome
         raise AssertionError("the operator does not come to rest")
 
-    # Kubernetes' own controllers
-
-    async def roll_out(
-        self,
-        pods: dict[str, tuple[int, int]] | None = None,
-        *,
-        complete: bool = True,
-        late: bool = False,
-        said_of: str = "",
-    ) -> None:
-        """Play the Deployment controller: revision -> (ready, replicas); by default all that is wanted is ready.
-
-        `said_of` is the ReplicaSet that its message speaks of.
-        """
-        deployment = await self.deployment()
-        wanted = deployment["spec"]["template"]["metadata"]["labels"][naming.LABEL_REVISION]
-        replicas = deployment["spec"]["replicas"]
-        pods = {wanted: (replicas, replicas)} if pods is None else pods
-        for replica_set in await self.backend.listed("replicasets", self.namespace):
-            if replica_set["metadata"]["labels"][naming.LABEL_REVISION] not in pods:
-                await self.backend.remove("replicasets", self.namespace, replica_set["metadata"]["name"])
-        for revision, (ready, count) in pods.items():
-            await self._replica_set(deployment, revision, ready, count)
-        reason = (
-            "ProgressDeadlineExceeded"
-            if late
-            else "NewReplicaSetAvailable"
-            if complete
-            else "ReplicaSetUpdated"
-        )
-        status = {
-            "observedGeneration": deployment["metadata"]["generation"],
-            "replicas": sum(count for _ready, count in pods.values()),
-            "conditions": [
-                {
-                    "type": "Progressing",
-                    "status": "False" if late else "True",
-                    "reason": reason,
-                    "message": f'ReplicaSet "{said_of or wanted}" has something to say.',
-                    "lastUpdateTime": "2026-01-01T00:00:00Z",
-                    "lastTransitionTime": "2026-01-01T00:00:00Z",
-                }
-            ],
-        }
-        await self.backend.patch("deployments", self.namespace, "iris", {"status": status}, "status")
-
-    async def _replica_set(self, deployment: Manifest, revision: str, ready: int, count: int) -> None:
-        if await self.backend.read("replicasets", self.namespace, revision) is None:
-            labels = naming.child_labels("iris") | {naming.LABEL_REVISION: revision}
-            template = deployment["spec"]["template"]
-            body = {
-                "apiVersion": "apps/v1",
-                "kind": "ReplicaSet",
-                "metadata": {
-                    "name": revision,
-                    "namespace": self.namespace,
-                    "labels": labels,
-                    "ownerReferences": [
-                        {
-                            "apiVersion": "apps/v1",
-                            "kind": "Deployment",
-                            "name": "iris",
-                            "uid": deployment["metadata"]["uid"],
-                            "controller": True,
-                        }
-                    ],
-                },
-                "spec": {
-                    "selector": {"matchLabels": labels},
-                    "template": {"metadata": {"labels": labels}, "spec": template["spec"]},
-                },
-            }
-            await self.backend.create("replicasets", body)
-        status = {"replicas": count, "readyReplicas": ready}
-        await self.backend.patch("replicasets", self.namespace, revision, {"status": status}, "status")
-
-    async def scale_as_autoscaler(self, replicas: int) -> None:
-        """Play the HorizontalPodAutoscaler."""
-        await self.backend.patch("deployments", self.namespace, "iris", {"spec": {"replicas": replicas}})
-
-    async def pod(self, revision: str, status: dict[str, Any]) -> None:
-        """Play the kubelet: a pod of a revision with the status given."""
-        deployment = await self.deployment()
-        template = deployment["spec"]["template"]
-        name = f"{revision}-{next(self._pods)}"
-        labels = template["metadata"]["labels"] | {naming.LABEL_REVISION: revision}
-        spec = {**template["spec"], "serviceAccountName": "default"}
-        body = {
-            "apiVersion": "v1",
-            "kind": "Pod",
-            "metadata": {"name": name, "namespace": self.namespace, "labels": labels},
-            "spec": spec,
-        }
-        await self.backend.create("pods", body)
-        await self.backend.patch("pods", self.namespace, name, {"status": status}, "status")
-
-    async def remove_pods(self) -> None:
-        """Play the end of all pods that were played."""
-        for pod in await self.backend.listed("pods", self.namespace):
-            await self.backend.remove("pods", self.namespace, pod["metadata"]["name"])
-
     # What is
-
-    async def deployment(self) -> Manifest:
-        found = await self.backend.read("deployments", self.namespace, "iris")
-        assert found is not None, "there is no Deployment"
-        return found
 
     async def child(self, kind: Kind) -> Manifest | None:
         return await self.backend.read(kind.plural, self.namespace, "iris")

@@ -260,7 +260,8 @@ class FaultProxy:
                 response.set_status(upstream.status)
                 await response.prepare(request)
                 async for line in upstream.content:
-                    self._note(record.call.kind, line)
+                    if upstream.status == 200:
+                        self._note(record.call.kind, line)
                     await response.write(line)
         except (aiohttp.ClientError, ConnectionError):
             return self._cut(request)
@@ -288,8 +289,6 @@ class FaultProxy:
 
     def _note(self, kind: str, line: bytes) -> None:
         event = json.loads(line)
-        if "object" not in event:
-            return  # the API server refuses the watch
         metadata = event["object"].get("metadata") or {}
         self.lines.append(
             records.Line(

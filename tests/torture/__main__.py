@@ -8,14 +8,16 @@ import random
 import sys
 import time
 
-from tests.torture import campaign, crash, requests, restarts, simulation, watch
+from tests.torture import campaign, crash, election, leaders, requests, restarts, simulation, watch
 
 CAMPAIGNS: dict[str, campaign.Campaign] = {
     simulation.NAME: campaign.Campaign("20,000 stories in a simulated cluster", 15, simulation.play),
     crash.NAME: campaign.Campaign("the operator dies at every write", 12, crash.run),
     watch.NAME: campaign.Campaign("watches and lists fail for three minutes, each in its way", 6, watch.run),
     requests.NAME: campaign.Campaign("requests fail at random while a user works", 12, requests.run),
-    restarts.NAME: campaign.Campaign("API server or etcd is killed and gone for a while", 8, restarts.run),
+    restarts.NAME: campaign.Campaign("API server, etcd or the CRD is gone for a while", 15, restarts.run),
+    election.NAME: campaign.Campaign("2,000 elections in bad weather, in virtual time", 8, election.run),
+    leaders.NAME: campaign.Campaign("the leader of two operators is lost in a write", 25, leaders.run),
 }
 
 

@@ -1,4 +1,4 @@
-"""The campaign of a control plane that dies: API server or etcd killed, gone for a while, started again.
+"""The campaign of a control plane that dies: API server, etcd or the CRD gone for a while, and back again.
 
 Each case changes a spec the moment the API server lets it and damages a child right after; both have to be put
 right within a minute, and the operator may end only with its documented code.
@@ -14,17 +14,19 @@ import aiohttp
 import msgspec
 
 from devcluster import config, embedded, processes
-from modelyard_operator import errors
+from modelyard_operator import errors, naming
 from modelyard_operator.objects import Kind
-from tests.support import cluster_world
+from tests.support import cluster_apiserver, cluster_world
 from tests.torture import campaign, lane, rig, scenarios, watch
 
 NAME = "restarts"
 API_SERVER, ETCD = "kube-apiserver", "etcd"
-_SHORT = ((API_SERVER, 3.0),)
+CRD = "the CRD"
+_SHORT = ((API_SERVER, 3.0), (CRD, 3.0))
 _LONG = (
     *((API_SERVER, seconds) for seconds in (0.0, 10.0, 60.0, 180.0)),
     *((ETCD, seconds) for seconds in (0.0, 10.0, 60.0)),
+    *((CRD, seconds) for seconds in (0.0, 10.0, 180.0)),
 )
 
 
@@ -54,7 +56,12 @@ async def _cases(
     budget, rows = campaign.Budget(order), []
     async with lane.opened(kubeconfig, folder, "restarts-lane") as which:
         for case in chosen:
-            problem = "" if budget.is_spent() else await _case(which, case)
+            if budget.is_spent():
+                break
+            try:
+                problem = await (_crd_case if case.component == CRD else _case)(which, case)
+            except AssertionError as error:
+                problem = str(error)
             figures = f"({len(which.proxy.records)} requests, exits {which.supervisor.unplanned})"
             print(f"  {'FAILED' if problem else 'ok'} {case.name}: {problem} {figures}", flush=True)
             again = campaign.replay(NAME, order, case.name)
@@ -73,18 +80,44 @@ async def _case(which: lane.Lane, case: Case) -> str:
     await asyncio.sleep(case.seconds)  # what is tested is an absence of this length
     processes.start(layout, case.component, command)
     await cluster_world.wait_until(lambda: _answers(world), "a user can change the spec again", 60)
-    try:
-        await world.change(replicas=3)
-        await cluster_world.wait_until(
-            lambda: _has(world, 3), "the change is answered", watch.HEARS_WITHIN_SECONDS
-        )
-        await world.edit(Kind.DEPLOYMENT, {"spec": {"replicas": 9}})
-        await cluster_world.wait_until(
-            lambda: _has(world, 3), "the drift is repaired", watch.HEARS_WITHIN_SECONDS
-        )
-        await scenarios.settled(world)
-    except AssertionError as error:
-        return str(error)
+    await cluster_world.wait_until(
+        lambda: _has(world, 3), "the change is answered", watch.HEARS_WITHIN_SECONDS
+    )
+    await world.edit(Kind.DEPLOYMENT, {"spec": {"replicas": 9}})
+    await cluster_world.wait_until(
+        lambda: _has(world, 3), "the drift is repaired", watch.HEARS_WITHIN_SECONDS
+    )
+    await scenarios.settled(world)
+    return _unknown_exits(which)
+
+
+async def _crd_case(which: lane.Lane, case: Case) -> str:
+    """Delete the CRD, and all resources with it, and make both again."""
+    world, backend = which.world, which.world.backend
+    assert isinstance(backend, cluster_apiserver.ApiBackend)
+    await which.clear()
+    which.supervisor.exits.clear()
+    await world.create(replicas=2)
+    await scenarios.settled(world)
+    path = f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{naming.PLURAL}.{naming.GROUP}"
+    await backend.must("DELETE", path)
+
+    async def is_gone() -> bool:
+        return (await backend.request("GET", path))[0] == 404
+
+    await cluster_world.wait_until(is_gone, "the CRD is gone", 60)
+    await asyncio.sleep(case.seconds)  # what is tested is an absence of this length
+    await backend.install_crd()
+    await which.collect_garbage()
+    await world.create(replicas=3)
+    await cluster_world.wait_until(
+        lambda: _has(world, 3), "the new one is served", watch.HEARS_WITHIN_SECONDS
+    )
+    await scenarios.settled(world)
+    return _unknown_exits(which)
+
+
+def _unknown_exits(which: lane.Lane) -> str:
     unknown = [code for code in which.supervisor.unplanned if code != 1]
     return f"undocumented exit codes {unknown}" if unknown else ""
 
@@ -108,5 +141,5 @@ async def _answers(world: cluster_world.World) -> bool:
 
 
 async def _has(world: cluster_world.World, replicas: int) -> bool:
-    found: int = (await world.deployment())["spec"]["replicas"]
-    return found == replicas
+    found = await world.backend.read("deployments", world.namespace, "iris")
+    return found is not None and found["spec"]["replicas"] == replicas

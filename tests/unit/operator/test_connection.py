@@ -53,7 +53,7 @@ def test_a_watch_that_ends_at_once_is_opened_again_after_a_pause_only() -> None:
     asyncio.run(opened(requests, [WATCH] * 3))
     pauses = [after - before for (*_, before), (*_, after) in itertools.pairwise(requests)]
     assert len(pauses) == 2
-    assert min(pauses) > 0.9
+    assert min(pauses) > 0.5  # of 1 s; a request may arrive late, and the next one not
 
 
 def test_a_list_and_a_watch_of_something_else_are_not_held() -> None:

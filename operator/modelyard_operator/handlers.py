@@ -110,6 +110,7 @@ def _settings() -> kopf.OperatorSettings:
     settings.scanning.disabled = True  # needs no rights on CRDs and namespaces
     settings.posting.enabled = False
     settings.persistence.diffbase_storage = _NoDiffBase()
+    settings.queueing.idle_timeout = 0.5  # each resource has a task that lingers so long after an event
     settings.networking.error_backoffs = _EndlessBackoffs()
     settings.networking.connect_timeout = 5.0
     settings.networking.request_timeout = 30.0

@@ -39,6 +39,8 @@ Key = tuple[str, str]  # namespace, name
 # The watches say what changes; these are for what they may miss, and cost no API call.
 ROLLOUT_POLL_SECONDS = 15.0
 STALLED_POLL_SECONDS = 60.0
+# The events of our own writes cause no visit, because memory has their answers already.
+AGAIN_SECONDS = 2.0
 
 Cluster = sight.Cluster
 
@@ -100,7 +102,7 @@ class Reconciler:
         await self._say(seen.body, said)
         if visit.outcome is not None:
             raise visit.outcome
-        _raise_if_unfinished(said)
+        _raise_if_unfinished(said, wrote=bool(seen.decided.actions))
 
     def _forget(self, key: Key) -> None:
         """Leave alone what is gone or going: garbage collection removes the children."""
@@ -160,9 +162,12 @@ def _with_version(action: plan.Action, seen: Observed) -> plan.Action:
     return msgspec.structs.replace(action, version=version)
 
 
-def _raise_if_unfinished(said: api.Status) -> None:
-    """Ask for another visit while the pods aren't where they should be."""
+def _raise_if_unfinished(said: api.Status, *, wrote: bool) -> None:
+    """Ask for another visit after a write, to see whether that was all, and while pods aren't where they should be."""
     polls = {conditions.RECONCILING: ROLLOUT_POLL_SECONDS, conditions.STALLED: STALLED_POLL_SECONDS}
     for condition in said.conditions:
         if condition.type in polls:
-            raise errors.Waiting(condition.reason, condition.message, polls[condition.type])
+            seconds = AGAIN_SECONDS if wrote else polls[condition.type]
+            raise errors.Waiting(condition.reason, condition.message, seconds)
+    if wrote:
+        raise errors.Waiting(conditions.OBSERVING, "Looking again whether that was all.", AGAIN_SECONDS)

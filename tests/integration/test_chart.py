@@ -58,6 +58,16 @@ def test_by_default_one_operator_elects_itself_and_is_replaced_without_a_gap(hel
     assert {kind for kind, _name in objects}.isdisjoint({"PodMonitor", "NetworkPolicy"})
 
 
+def test_only_what_a_restart_helps_restarts_it(helm: str) -> None:
+    (container,) = pod_spec(render(helm))["containers"]
+    paths = {
+        probe: container[probe]["httpGet"]["path"]
+        for probe in ("startupProbe", "livenessProbe", "readinessProbe")
+    }
+    # Unready while the API server can't be reached, which no restart mends.
+    assert paths == {"startupProbe": "/livez", "livenessProbe": "/livez", "readinessProbe": "/readyz"}
+
+
 @pytest.mark.parametrize("release", ["modelyard", "other", "a" * 53])
 def test_the_lease_the_process_asks_for_is_the_one_the_chart_makes_and_allows(
     helm: str, release: str

@@ -14,12 +14,14 @@ from typing import Any
 import aiohttp
 import msgspec
 
-from modelyard_operator import connection, errors, events, lease, metrics, naming, objects, plan
+from modelyard_operator import api, connection, errors, events, lease, metrics, naming, objects, plan
 from modelyard_operator import fence as fences
 from modelyard_operator.objects import Kind, Manifest
 from modelyard_operator.observed import Observed
 
 _APPLY = {"Content-Type": "application/apply-patch+yaml"}  # JSON is YAML
+_MERGE = {"Content-Type": "application/merge-patch+json"}
+_NO_STATUS = {field.encode_name: None for field in msgspec.structs.fields(api.Status)}
 _METADATA_ONLY = {"Accept": "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"}
 _PAGE = 500
 # An apply that names a version which no object ever has creates an object, and fails with 409 when there is one.
@@ -121,14 +123,18 @@ class ApiCluster:
         metadata = manifest["metadata"]
         path = _path(naming.API_VERSION, naming.PLURAL, metadata["namespace"], metadata["name"]) + "/status"
         query = {"fieldManager": naming.STATUS_MANAGER, "force": "true"}
+        call = _Call("PATCH", naming.PLURAL, path, query=query, headers=_APPLY, body=manifest)
         try:
-            return await self._send(
-                _Call("PATCH", naming.PLURAL, path, query=query, headers=_APPLY, body=manifest)
-            )
+            return await self._send(call)
         except errors.ClusterError as error:
-            if error.status != 404:
+            if error.status == 404:
+                return None
+            if not error.is_refusal:
                 raise
-        return None
+        # An apply wants the whole object to fit the schema, also a spec that another version of the CRD let in.
+        body = {"metadata": {"uid": metadata["uid"]}, "status": {**_NO_STATUS, **manifest["status"]}}
+        query = {"fieldManager": naming.STATUS_MANAGER}
+        return await self._send(_Call("PATCH", naming.PLURAL, path, query=query, headers=_MERGE, body=body))
 
     async def create_event(self, manifest: Manifest) -> None:
         """Create an Event; fails with 409 when there is one of that name."""

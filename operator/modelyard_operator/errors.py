@@ -10,8 +10,9 @@ Only `workqueue` turns them into a requeue and only `status` turns them into con
 Pure: knows no transport and no clock.
 """
 
-# With these words, and as an internal error, the API server answers an apply that has an unknown field or a wrong type.
-_NO_SUCH_SHAPE = "failed to create typed patch object"
+# With these words, and as an internal error, the API server answers an apply when what is sent, or what is there, has
+# an unknown field or a wrong type.
+_NO_SUCH_SHAPE = "failed to create typed "
 
 
 class Stalled(Exception):  # noqa: N818 - named for what it means

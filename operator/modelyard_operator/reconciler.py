@@ -99,7 +99,7 @@ class Reconciler:
         said = status.summarize(visit, before, self._now())
         if self._recorder is not None:
             await self._recorder.record(visit.identity, before, said)
-        await self._say(seen.body, said)
+        await self._say(seen.body, said, visit.outcome)
         if visit.outcome is not None:
             raise visit.outcome
         _raise_if_unfinished(said, wrote=bool(seen.decided.actions))
@@ -139,7 +139,7 @@ class Reconciler:
         self._lookout.learn(live)
         return visit.seen.with_applied(live)
 
-    async def _say(self, body: Manifest, said: api.Status) -> None:
+    async def _say(self, body: Manifest, said: api.Status, outcome: Exception | None) -> None:
         manifest: dict[str, Any] = {
             "apiVersion": naming.API_VERSION,
             "kind": naming.KIND,
@@ -147,10 +147,18 @@ class Reconciler:
             "status": msgspec.to_builtins(said),
         }
         comparable = {"status": manifest["status"]}
-        if drift.differences(comparable, body, naming.STATUS_MANAGER, "status"):
+        if not drift.differences(comparable, body, naming.STATUS_MANAGER, "status"):
+            return
+        try:
             answer = await self._cluster.apply_status(manifest)
-            if answer is not None:
-                self._lookout.learn(answer)
+        except errors.ClusterError as error:
+            # Another version of the CRD has let in what no write passes any more. The Event has said it, and the same
+            # write again would be refused again.
+            if error.is_refusal and isinstance(outcome, errors.Stalled):
+                return
+            raise
+        if answer is not None:
+            self._lookout.learn(answer)
 
 
 def _with_version(action: plan.Action, seen: Observed) -> plan.Action:

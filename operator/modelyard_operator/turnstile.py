@@ -24,12 +24,13 @@ class Turnstile:
         self._keys = keys
         self._wake = wake
         self._states: dict[Key, State] = {}
+        self._due: dict[Key, None] = {}  # who waits, in the order of their coming
         self._granted: Key | None = None
 
     def report(self, key: Key, state: State) -> Turn:
         """Tell how far a model is; gives whether it may adopt the newer image that it waits for."""
         before = self._states.get(key)
-        self._states[key] = state
+        self._note(key, state)
         if state is State.FAILED is not before:
             keys = {"namespace": key[0], "model_deployment": key[1]}
             logger.warning("the update to a newer image failed; no other model is updated", extra=keys)
@@ -47,9 +48,17 @@ class Turnstile:
         """Tell that a model is gone."""
         if self._states.pop(key, None) is None:
             return
+        self._due.pop(key, None)
         if key == self._granted:
             self._granted = None
         self._wake_next()
+
+    def _note(self, key: Key, state: State) -> None:
+        self._states[key] = state
+        if state is State.DUE:
+            self._due.setdefault(key)
+        else:
+            self._due.pop(key, None)
 
     def _ask(self, key: Key) -> Turn:
         others = [state for other, state in self._states.items() if other != key]
@@ -62,12 +71,12 @@ class Turnstile:
 
     def _wake_next(self) -> None:
         """Have the first that waits visited when nothing is in its way any more."""
+        if not self._due:
+            return  # asked at every first visit after a restart: the rest costs as much as there are models
         busy = {State.UNDERWAY, State.FAILED} & set(self._states.values())
         if busy or self._granted is not None or not self._has_seen_all():
             return
-        first = next((key for key, state in self._states.items() if state is State.DUE), None)
-        if first is not None:
-            self._wake(first)
+        self._wake(next(iter(self._due)))
 
     def _has_seen_all(self) -> bool:
         return all(key in self._states for key in self._keys())

@@ -100,3 +100,12 @@ def test_a_model_that_comes_while_others_wait_is_looked_at_first() -> None:
     assert operator.report(A, State.DUE) is Turn.WAITING
     operator.report(C, State.IDLE)
     assert operator.report(A, State.DUE) is Turn.GRANTED
+
+
+def test_while_nobody_waits_no_visit_costs_a_look_at_all_others() -> None:
+    def keys() -> list[Key]:
+        raise AssertionError("asked for all models although nobody waits")
+
+    turnstile = Turnstile(keys, lambda key: None)
+    for number in range(3):
+        assert turnstile.report(("ns", f"model-{number}"), State.IDLE) is Turn.WAITING

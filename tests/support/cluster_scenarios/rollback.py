@@ -269,3 +269,29 @@ async def stale_progress(world: World) -> None:
     assert await world.template_revision() == second
     assert (await world.conditions())["Reconciling"] == "True RollingOut"
     assert await world.child(Kind.DEPLOYMENT)
+
+
+@scenario("a rollout that is late although its container runs says that the probe never succeeded")
+async def never_ready(world: World) -> None:
+    await world.create(replicas=1)
+    await world.converge()
+    revision = await world.template_revision()
+    await world.roll_out({revision: (0, 1)}, complete=False)
+    started = {
+        "name": naming.SERVE,
+        "ready": False,
+        "started": False,
+        "restartCount": 0,
+        "image": "",
+        "imageID": "",
+    }
+    running = {**started, "state": {"running": {"startedAt": "2026-01-01T00:00:00Z"}}}
+    await world.pod(revision, {"phase": "Running", "containerStatuses": [running]})
+    await world.visit()
+    assert (await world.conditions())["Reconciling"] == "True RollingOut"
+    assert "is loading the model" in await world.message("Reconciling")
+    await world.roll_out({revision: (0, 1)}, complete=False, late=True)
+    await world.visit()
+    assert (await world.conditions())["Stalled"] == "True ProbeFailed"
+    assert "GET /readyz" in await world.message("Stalled")
+    assert "progressDeadlineSeconds" in await world.message("Stalled")

@@ -25,6 +25,7 @@ class Turnstile:
         self._wake = wake
         self._states: dict[Key, State] = {}
         self._due: dict[Key, None] = {}  # who waits, in the order of their coming
+        self._busy: dict[Key, State] = {}  # whose update is under way or has failed
         self._granted: Key | None = None
 
     def report(self, key: Key, state: State) -> Turn:
@@ -49,6 +50,7 @@ class Turnstile:
         if self._states.pop(key, None) is None:
             return
         self._due.pop(key, None)
+        self._busy.pop(key, None)
         if key == self._granted:
             self._granted = None
         self._wake_next()
@@ -59,24 +61,24 @@ class Turnstile:
             self._due.setdefault(key)
         else:
             self._due.pop(key, None)
+        if state in (State.UNDERWAY, State.FAILED):
+            self._busy[key] = state
+        else:
+            self._busy.pop(key, None)
 
     def _ask(self, key: Key) -> Turn:
-        others = [state for other, state in self._states.items() if other != key]
-        if State.FAILED in others:
+        """Answer one that waits; nothing here grows with the number of models before the last question."""
+        if State.FAILED in self._busy.values():
             return Turn.HALTED
-        if State.UNDERWAY in others or self._granted is not None or not self._has_seen_all():
+        if self._busy or self._granted is not None or not self._has_seen_all():
             return Turn.WAITING
         self._granted = key
         return Turn.GRANTED
 
     def _wake_next(self) -> None:
         """Have the first that waits visited when nothing is in its way any more."""
-        if not self._due:
-            return  # asked at every first visit after a restart: the rest costs as much as there are models
-        busy = {State.UNDERWAY, State.FAILED} & set(self._states.values())
-        if busy or self._granted is not None or not self._has_seen_all():
-            return
-        self._wake(next(iter(self._due)))
+        if self._due and not self._busy and self._granted is None and self._has_seen_all():
+            self._wake(next(iter(self._due)))
 
     def _has_seen_all(self) -> bool:
         return all(key in self._states for key in self._keys())

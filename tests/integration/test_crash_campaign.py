@@ -15,3 +15,5 @@ def test_an_operator_that_dies_at_any_write_leaves_nothing_undone_or_done_twice(
     stories = {row.case.partition(":")[0] for row in rows}
     assert stories == scenarios.SCENARIOS.keys()
     assert len(rows) >= 3 * len(stories)
+    # Only a second or later status may be out of reach, and most are not.
+    assert len([row for row in rows if row.detail]) <= len(rows) // 5

@@ -18,6 +18,7 @@ from tests.support.cluster_supervisor import Supervisor
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 _ADDRESS = re.compile(r"10\.\d+\.\d+\.\d+")
+_POD = re.compile(r"(iris-[0-9a-f]{10})-\d+")
 _PLURALS = (naming.PLURAL, *(kind.plural for kind in Kind), "replicasets")
 OPERATOR_READY_SECONDS = 60.0  # several start at once on two cores
 
@@ -95,7 +96,7 @@ def mask(manifest: Manifest) -> Manifest:
     """Give an object without what differs between two runs of the same story."""
     metadata = manifest["metadata"]
     text = json.dumps(manifest).replace(metadata["namespace"], "NAMESPACE")
-    for pattern, word in ((_UUID, "UID"), (_TIME, "TIME"), (_ADDRESS, "ADDRESS")):
+    for pattern, word in ((_UUID, "UID"), (_TIME, "TIME"), (_ADDRESS, "ADDRESS"), (_POD, r"\1-N")):
         text = pattern.sub(word, text)
     masked: Manifest = json.loads(text)
     masked["metadata"].pop("resourceVersion", None)

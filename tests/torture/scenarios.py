@@ -4,14 +4,18 @@
 world, so that it gives the same end however often the operator died on the way.
 """
 
+import json
 from collections.abc import Awaitable, Callable
 
 import msgspec
 
+from modelyard_operator import naming
 from tests.support import cluster_world
 from tests.support.cluster_world import MODEL, World
 
 SECOND = {**MODEL, "uri": "s3://models/iris/second.joblib"}
+BROKEN = {**MODEL, "uri": "s3://models/iris/broken.joblib"}
+_TOLD = json.dumps({"reason": "LoadFailed", "message": "broken.joblib is no pickle.", "stage": "Loading"})
 SETTLED_SECONDS = 45.0
 Step = Callable[[World], Awaitable[None]]
 
@@ -58,6 +62,14 @@ async def _from_autoscaler(world: World) -> None:
     await world.change(autoscaling=None, replicas=5)
 
 
+async def _create_that_goes_back(world: World) -> None:
+    await world.create(replicas=2, rollout={"onFailure": "Rollback"})
+
+
+async def _break(world: World) -> None:
+    await world.change(model=BROKEN)
+
+
 async def _to_one(world: World) -> None:
     await world.change(replicas=1, service={"port": 8000})
 
@@ -71,14 +83,15 @@ SCENARIOS: dict[str, Scenario] = {
         Scenario("scale to one", _to_one, _create),
         Scenario("to autoscaler", _to_autoscaler, _create),
         Scenario("from autoscaler", _from_autoscaler, _create_scaled_by_autoscaler),
+        Scenario("rollback", _break, _create_that_goes_back),
         Scenario("delete", _update, _create, removes=True),
     )
 }
 
 
 async def settled(world: World) -> None:
-    """Play the Deployment controller until the resource is Ready with its present spec."""
-    await cluster_world.wait_until(lambda: advance(world), "Ready with the present spec", SETTLED_SECONDS)
+    """Play the Deployment controller until the resource has come to rest with its present spec."""
+    await cluster_world.wait_until(lambda: advance(world), "at rest with the present spec", SETTLED_SECONDS)
 
 
 async def advance(world: World) -> bool:
@@ -92,10 +105,26 @@ async def advance(world: World) -> bool:
     if deployment is None:
         return False
     played = deployment.get("status", {})
-    if (
-        played.get("observedGeneration") != deployment["metadata"]["generation"]
-        or played.get("replicas", 0) != deployment["spec"]["replicas"]
-    ):
+    is_played = played.get("observedGeneration") == deployment["metadata"]["generation"]
+    if BROKEN["uri"] in json.dumps(deployment["spec"]["template"]):
+        if not is_played:
+            await _fail(world)
+        return False  # the operator has to go back
+    if not is_played or played.get("replicas", 0) != deployment["spec"]["replicas"]:
+        for pod in await world.backend.listed("pods", world.namespace):
+            await world.backend.remove("pods", world.namespace, pod["metadata"]["name"])
         await world.roll_out()
         return False
-    return (await world.conditions()).get("Ready", "").startswith("True ")
+    conditions = await world.conditions()
+    return conditions.get("Ready", "").startswith("True ") or conditions.get("Stalled") == "True RolledBack"
+
+
+async def _fail(world: World) -> None:
+    """Let the first pod of a new revision end, as its runtime says why, while the old ones serve on."""
+    broken = await world.template_revision()
+    replicas = (await world.deployment())["spec"]["replicas"]
+    others = [each["metadata"]["name"] for each in await world.backend.listed("replicasets", world.namespace)]
+    pods = {name: (replicas, replicas) for name in others if name != broken}
+    await world.roll_out({**pods, broken: (0, 1)}, complete=False)
+    if not await world.backend.listed("pods", world.namespace):
+        await world.pod(broken, cluster_world.terminated(naming.SERVE, 70, _TOLD))

@@ -106,6 +106,6 @@ def test_while_nobody_waits_no_visit_costs_a_look_at_all_others() -> None:
     def keys() -> list[Key]:
         raise AssertionError("asked for all models although nobody waits")
 
-    turnstile = Turnstile(keys, lambda key: None)
+    turnstile = Turnstile(keys, lambda _key: None)
     for number in range(3):
         assert turnstile.report(("ns", f"model-{number}"), State.IDLE) is Turn.WAITING

@@ -10,7 +10,7 @@ SOURCES := operator runtime devcluster demo bench tests
 export PYTHONPATH := operator:runtime:.
 
 .DEFAULT_GOAL := help
-.PHONY: help venv lint format typecheck test test-unit test-contract test-integration test-e2e torture \
+.PHONY: help venv lint format typecheck test test-unit test-contract test-gates test-integration test-e2e torture \
         bench-operator demo demo-down generate update-golden lock verify images cluster-up cluster-down cluster-status clean
 
 help:  ## Show this list
@@ -43,6 +43,9 @@ test-unit: venv  ## Pure logic, seconds, no network
 
 test-contract: venv  ## Both sides of every shared surface agree
 	$(BIN)/pytest tests/contract
+
+test-gates: venv  ## Bugs planted into a copy of the operator turn their tests red
+	$(BIN)/pytest tests/gates
 
 test-integration: venv  ## Against a real API server and a real S3 server
 	$(BIN)/pytest tests/integration

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 
-SUITES = ("unit", "contract", "integration", "e2e")
+SUITES = ("unit", "contract", "gates", "integration", "e2e")
 
 
 def main() -> int:

@@ -8,10 +8,11 @@ import random
 import sys
 import time
 
-from tests.torture import campaign, crash, election, leaders, requests, restarts, simulation, watch
+from tests.torture import campaign, crash, election, gates, leaders, requests, restarts, simulation, watch
 
 CAMPAIGNS: dict[str, campaign.Campaign] = {
     simulation.NAME: campaign.Campaign("20,000 stories in a simulated cluster", 15, simulation.play),
+    gates.NAME: campaign.Campaign("planted bugs turn their tests red", 2, gates.run),
     crash.NAME: campaign.Campaign("the operator dies at every write", 12, crash.run),
     watch.NAME: campaign.Campaign("watches and lists fail for three minutes, each in its way", 6, watch.run),
     requests.NAME: campaign.Campaign("requests fail at random while a user works", 12, requests.run),

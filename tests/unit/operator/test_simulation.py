@@ -3,10 +3,12 @@
 The long form, 20,000 stories, is `python -m tests.torture --only simulation`.
 """
 
+import random
+
 import pytest
 
-from modelyard_operator import plan
-from tests.simulation import regressions, run
+from modelyard_operator import errors, plan
+from tests.simulation import people, process, regressions, run, world
 
 STORIES = 150
 _PART = 25
@@ -36,3 +38,15 @@ def test_a_defect_makes_stories_fail_and_is_told_in_few_steps(monkeypatch: pytes
     shortest = run.shrink(failing[0])
     assert len(shortest.steps) < run.STEPS // 4
     assert f"python -m tests.simulation {shortest.seed} --steps" in str(shortest)
+
+
+def test_a_status_that_could_not_be_written_brings_the_operator_back() -> None:
+    simulated = world.World()
+    people.recreate(simulated, random.Random(1))
+    simulated.operator.watches.catch_up()
+    for number in range(1, 20):
+        outcome = simulated.visit(simulated.operator, {number: process.Fault.ERROR})
+        if simulated.story[-2:] and "write the status" in str(outcome):
+            assert isinstance(outcome, errors.ClusterError)
+            return
+    raise AssertionError("no visit has written a status")

@@ -2,7 +2,7 @@
 
 The operator's own credentials are passed on, so that it has exactly its own rights. Faults of single requests come from
 `plan`, troubles of watches from `disturb`, and `partition` cuts the operator off altogether. Used by the campaigns and
-by the integration tests; `tests/integration/test_faultproxy.py` shows that each fault is what it says.
+by the integration tests; `tests/unit/test_faultproxy.py` shows that each fault is what it says.
 """
 
 import asyncio

@@ -117,7 +117,7 @@ class Leadership:
         sent = self._fence.now()  # before, not after: the heir may see our renewal once it is on its way
         stored = await self._write(lease.taken(held, self._candidacy.identity, self._stamp()))
         self._fence.open(sent + lease.DEADLINE_SECONDS)
-        self._seen = lease.Observation(stored, sent, was_held=True)
+        self._seen = lease.Observation(stored, sent, was_held=True, looked=sent)
         self._is_current = True
         self._say("leading")
         self.leads.set()

@@ -87,20 +87,32 @@ Decision = Acquire | Restore | Renew | Wait | Lost
 
 
 class Observation(msgspec.Struct, frozen=True):
-    """A Lease, or that there is none, since when this process has seen it so, and whether it has seen a holder."""
+    """A Lease, or that there is none.
+
+    Attributes:
+        lease: what was seen.
+        since: when it was first seen so, by an unbroken row of looks.
+        was_held: whether somebody has been seen to hold it.
+        looked: when it was last looked at.
+    """
 
     lease: Manifest | None
     since: float
     was_held: bool = False
+    looked: float = 0.0
 
 
 def observe(before: Observation | None, lease: Manifest | None, now: float) -> Observation:
-    """Give what is known after another look, `now` being when its answer came: what is unchanged keeps its age."""
+    """Give what is known after another look, `now` being when its answer came.
+
+    What is unchanged keeps its age, unless the API server was out of reach for so long that the holder may not have
+    got through to it either: an outage is no reason for another leader.
+    """
     if before is None:
-        return Observation(lease, now)
-    if _version(before.lease) == _version(lease):
-        return before
-    return Observation(lease, now, before.was_held or _holder(before.lease) != "")
+        return Observation(lease, now, looked=now)
+    if _version(before.lease) == _version(lease) and now - before.looked <= DEADLINE_SECONDS:
+        return msgspec.structs.replace(before, looked=now)
+    return Observation(lease, now, before.was_held or _holder(before.lease) != "", looked=now)
 
 
 def decide(seen: Observation, identity: str, *, is_leading: bool, now: float) -> Decision:

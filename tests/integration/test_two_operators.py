@@ -10,7 +10,13 @@ from pathlib import Path
 
 from modelyard_operator import cluster, metrics, reconciler
 from modelyard_operator.objects import Kind
-from tests.support import cluster_apiserver, cluster_process, cluster_world, faultproxy
+from tests.support import (
+    cluster_apiserver,
+    cluster_process,
+    cluster_world,
+    faultproxy,
+    faultproxy_faults,
+)
 
 Backend = cluster_apiserver.ApiBackend
 NOT_LEADING = 75
@@ -201,3 +207,32 @@ def test_a_lease_deleted_by_hand_comes_back_with_a_leader(kubeconfig: Path, tmp_
         await both.until_scaled(3)
 
     run(kubeconfig, tmp_path, "pair-deleted", story)
+
+
+def test_an_api_server_that_is_away_for_all_costs_no_leader_and_no_process(
+    kubeconfig: Path, tmp_path: Path
+) -> None:
+    async def story(both: Pair) -> None:
+        sides = (both.first, both.second)
+        for side in sides:
+            side.proxy.disturb([faultproxy.EVERYTHING], faultproxy_faults.TROUBLES["HTTP 503"])
+
+        async def is_over() -> bool:
+            return not await both.first.leads()
+
+        await cluster_world.wait_until(is_over, "the deadline has passed", 20)
+        await both.world.change(replicas=3)
+        for side in sides:
+            assert (await side.operator.get("/livez"))[0] == 200
+            side.proxy.heal()
+
+        async def leads_again() -> bool:
+            return await both.first.leads() or await both.second.leads()
+
+        await cluster_world.wait_until(leads_again, "somebody leads", SUCCESSION_SECONDS)
+        await both.until_scaled(4)
+        # Whoever of the two it is now: nobody has ended unless another leads.
+        assert both.first.operator.process.returncode is None or await both.second.leads()
+        assert both.second.operator.process.returncode is None
+
+    run(kubeconfig, tmp_path, "pair-outage", story)

@@ -84,6 +84,33 @@ def test_without_an_answer_writing_ends_at_the_deadline_and_goes_on_when_nobody_
     virtual_time.run(story())
 
 
+def test_an_outage_for_all_changes_no_leader() -> None:
+    async def story() -> None:
+        server = leases.Leases()
+        server.put({"metadata": {"name": election.WHERE[1]}})
+        chance = random.Random(3)
+        both = [election.Process(server, "a", chance)]
+        await seconds_until(both[0])
+        both.append(election.Process(server, "b", chance))
+        await asyncio.sleep(20)
+        for outage in (8, 30, 180):
+            for process in both:
+                assert isinstance(process.way, leases.Faulty)
+                process.way.is_cut = True
+            await asyncio.sleep(outage)
+            assert not any(process.may_write for process in both)
+            for process in reversed(both):  # the heir gets through first
+                assert isinstance(process.way, leases.Faulty)
+                process.way.is_cut = False
+                await asyncio.sleep(3)
+            await seconds_until(both[0])
+            await asyncio.sleep(20)
+            assert both[0].may_write
+        assert not any(process.task.done() for process in both)
+
+    virtual_time.run(story())
+
+
 def test_who_was_cut_off_and_finds_another_leader_ends() -> None:
     async def story() -> None:
         server = leases.Leases()

@@ -72,6 +72,16 @@ def test_what_has_not_changed_keeps_its_age_and_what_has_is_new() -> None:
     assert lease.observe(lease.observe(None, None, 100.0), None, 105.0).since == 100.0
 
 
+def test_after_an_outage_for_all_the_holder_gets_its_time_anew() -> None:
+    before = lease.observe(None, held("b"), 100.0)
+    for seconds in (101.5, 103.0, 104.5):
+        before = lease.observe(before, held("b"), seconds)
+    assert before.since == 100.0
+    after = lease.observe(before, held("b"), 150.0)
+    assert lease.decide(after, "me", is_leading=False, now=150.0) == lease.Wait(1.5)
+    assert lease.decide(after, "me", is_leading=False, now=160.0) == lease.Acquire(held("b"))
+
+
 def test_taking_over_counts_the_transition_and_renewing_does_not() -> None:
     first = lease.taken(lease.restored(*WHERE), "me", "t1")
     assert first["metadata"]["name"] == WHERE[1]

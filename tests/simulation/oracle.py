@@ -153,7 +153,7 @@ class Oracle:
     def _is_ready(self, body: Manifest) -> bool:
         """Say whether the whole spec is rolled out and ready, by looking at the pods' own ReplicaSets."""
         deployment = self._api.find("deployments", body["metadata"]["name"])
-        if deployment is None or not objects.is_owned_by(deployment, body["metadata"]["uid"]):
+        if deployment is None or not self._is_ours(deployment):
             return False
         status = deployment.get("status") or {}
         if status.get("observedGeneration", 0) < deployment["metadata"]["generation"]:

@@ -11,5 +11,6 @@ SEEDS: dict[int, str] = {
     190: "a create of an earlier leader took over the children of a re-created resource",
     206: "somebody else's half of a rollout strategy forbids ours",
     242: "a create took over somebody else's autoscaler",
+    100327: "an orphan that is about to be adopted was ready before its watch told that a ReplicaSet had gone",
     332: "two leaders rendered one revision differently",
 }

@@ -19,7 +19,14 @@ def test_no_module_is_longer_than_300_lines() -> None:
 
 
 def test_every_module_says_why_it_exists() -> None:
-    packages = ("operator/**.py", "runtime/**.py", "devcluster/**.py", "demo/**.py", "bench/**.py", "examples/**.py")
+    packages = (
+        "operator/**.py",
+        "runtime/**.py",
+        "devcluster/**.py",
+        "demo/**.py",
+        "bench/**.py",
+        "examples/**.py",
+    )
     silent = [str(path) for path in _tracked(*packages) if not path.read_text().lstrip().startswith('"""')]
     assert silent == []
 

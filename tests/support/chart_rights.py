@@ -32,10 +32,10 @@ def render(namespace: str, *values: str) -> list[Manifest]:
     """Give the service accounts, roles and bindings of a release called modelyard in a namespace."""
     settings = [argument for value in values for argument in ("--set", value)]
     command = [
-        toolchain.binary("helm"),
+        str(toolchain.binary("helm")),
         "template",
         "modelyard",
-        CHART,
+        str(CHART),
         f"--namespace={namespace}",
         *settings,
     ]

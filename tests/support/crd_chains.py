@@ -54,7 +54,7 @@ class Chain:
         self._cluster = CountingCluster(inner)
         self._namespace = namespace
         self.last: crd_effects.Picture | None = None
-        self.world = cluster_world.World(backend, self._cluster, namespace)  # type: ignore[arg-type]
+        self.world = cluster_world.World(backend, self._cluster, namespace)
 
     async def start(self, spec: dict[str, Any]) -> None:
         """Make the namespace and the resource, and bring it to Ready."""

@@ -114,7 +114,7 @@ def need_not_show(mutation: Mutation) -> bool:
     """
     if any(mutation.field.startswith(field) for field in SHOWS_LATER):
         return True
-    return _parsed(mutation.ground) == _parsed(mutation.spec)
+    return bool(_parsed(mutation.ground) == _parsed(mutation.spec))
 
 
 def _parsed(spec: dict[str, Any]) -> Any:

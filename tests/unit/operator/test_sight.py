@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 import pytest
@@ -52,7 +52,7 @@ class Counting(cluster_memory.MemoryCluster):
         return await super().apply_status(manifest)
 
 
-Story = Callable[[cluster_world.World, Counting], Awaitable[None]]
+Story = Callable[[cluster_world.World, Counting], Coroutine[Any, Any, None]]
 
 
 def play(story: Story) -> None:

@@ -80,7 +80,7 @@ def test_the_scenarios_reach_every_answer(judged: Judged) -> None:
         for state, _answer in judged
         for each in (state.get("status") or {}).get("conditions", ())
     }
-    assert {conditions.STOPPED, conditions.PAUSED, conditions.ROLLED_OUT} <= reasons
+    assert {conditions.STOPPED, conditions.PAUSED, conditions.ROLLED_OUT, conditions.ROLLED_BACK} <= reasons
 
 
 @pytest.mark.parametrize("abnormal", ["Reconciling", "Stalled"])

@@ -103,7 +103,8 @@ async def _case(which: lane.Lane, seed: int, end: dict[str, Any], order: campaig
     except AssertionError as error:
         problem = f"{error}: {lane.summary(lane.differences(end, comparable(await which.dump())))}"
     took = which.proxy.now() - healed
-    if not problem and asked > MOST_REQUESTS_A_MINUTE * minutes:
+    # A burst of retries may fall into a run of seconds; a loop would go on for its whole minute.
+    if not problem and asked > MOST_REQUESTS_A_MINUTE * max(minutes, 1.0):
         problem = f"a busy loop: {asked} requests in {minutes:.1f} min"
     problem = problem or _ends(which)
     figures = f"({asked} requests, {faults.total()} faults of {len(faults)} sorts, as it should be after {took:.1f} s)"

@@ -71,8 +71,10 @@ def test_a_crash_between_event_and_status_tells_nothing_twice(in_world: conftest
             return await apply_status(manifest)
 
         world.cluster.apply_status = fail_once  # type: ignore[method-assign]
-        for _ in range(3):
-            await world.visit()
+        for _ in range(2):
+            with pytest.raises(errors.ClusterError, match="the operator died"):
+                await world.reconciler.reconcile((world.namespace, "iris"))
+        await world.visit()
         assert next(attempts) >= 3
         assert [event["reason"] for event in await told(world)] == ["MetadataNotAllowed"]
         assert numbers.registry.get_sample_value("modelyard_operator_event_errors_total") == 0

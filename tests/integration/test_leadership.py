@@ -89,8 +89,8 @@ def test_a_closed_fence_holds_back_every_write_but_the_lease(kubeconfig: Path) -
             fenced = cluster.ApiCluster(server._link, metrics.Metrics(), fence.Fence())
             world = cluster_world.World(backend, fenced, "lease-fence")
             await world.create()
-            outcome = await world.visit()
-            assert isinstance(outcome, errors.NotLeading)
+            with pytest.raises(errors.NotLeading):
+                await world.reconciler.reconcile((world.namespace, "iris"))
             assert await backend.listed("deployments", "lease-fence") == []
             await fenced.write_lease(lease.restored("lease-fence", NAME))
 

@@ -118,7 +118,9 @@ def test_the_guard_rides_through_an_outage_and_then_ends_the_process() -> None:
             return answer
 
         with pytest.raises(freshness.Deaf):
-            await freshness.Guard(seen(), list_versions, nothing_is_silent, GRACE_SECONDS).watch(interval_seconds=0.01)
+            await freshness.Guard(seen(), list_versions, nothing_is_silent, GRACE_SECONDS).watch(
+                interval_seconds=0.01
+            )
         assert answers == []
 
     asyncio.run(story())

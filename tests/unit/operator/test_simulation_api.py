@@ -48,7 +48,7 @@ def _patch(draw: random.Random) -> dict[str, Any]:
     value = draw.choice(["x", "z", None])
     return draw.choice(
         [
-            {"metadata": {"labels": {draw.choice("xyz"): value}}},
+            {"metadata": {"labels": {draw.choice("bad"): value}}},
             {"metadata": {"labels": None}},
             {"spec": {"selector": {"app": value}}},
             {"spec": {"ports": [{"port": 80, "protocol": "TCP", "name": "mine"}]}},

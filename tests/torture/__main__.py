@@ -8,7 +8,18 @@ import random
 import sys
 import time
 
-from tests.torture import campaign, crash, election, gates, leaders, requests, restarts, simulation, watch
+from tests.torture import (
+    campaign,
+    crash,
+    election,
+    gates,
+    leaders,
+    misoperation,
+    requests,
+    restarts,
+    simulation,
+    watch,
+)
 
 CAMPAIGNS: dict[str, campaign.Campaign] = {
     simulation.NAME: campaign.Campaign("20,000 stories in a simulated cluster", 15, simulation.play),
@@ -19,6 +30,7 @@ CAMPAIGNS: dict[str, campaign.Campaign] = {
     restarts.NAME: campaign.Campaign("API server, etcd or the CRD is gone for a while", 15, restarts.run),
     election.NAME: campaign.Campaign("2,000 elections in bad weather, in virtual time", 8, election.run),
     leaders.NAME: campaign.Campaign("the leader of two operators is lost in a write", 25, leaders.run),
+    misoperation.NAME: campaign.Campaign("over a thousand wrong specs in chains", 4, misoperation.run),
 }
 
 

@@ -177,7 +177,7 @@ BUGS: tuple[Bug, ...] = (
         f"{_OPERATOR}/workqueue.py",
         "        except Exception as error:  # the outermost loop: one resource must never stop the others\n",
         "        except errors.ClusterError as error:\n",
-        _unit("test_workqueue", "test_errors_are_counted_by_what_failed"),
+        _unit("test_workqueue_signs", "test_errors_are_counted_by_what_failed"),
     ),
     Bug(
         "liveness never fails on a queue that stands still",

@@ -20,6 +20,7 @@ from modelyard_operator import errors
 _IN_CLUSTER = "KUBERNETES_SERVICE_HOST"
 _CONNECTIONS = 64
 _PACE_SECONDS = 1.0
+_TURNS_OF_AN_ABORT = 5
 
 
 class Pace:
@@ -113,6 +114,10 @@ class Connection:
         """Close all connections."""
         await self._session.close()
         await self._streams.close()
+        for _ in range(_TURNS_OF_AN_ABORT):
+            await asyncio.sleep(
+                0
+            )  # an aborted TLS connection closes its socket at one of the loop's next turns
 
 
 async def open_connection(environment: Mapping[str, str]) -> Connection:

@@ -4,14 +4,13 @@
 It must never touch the event loop or the network.
 """
 
-import dataclasses
 import importlib
 import logging
 import time
 from collections.abc import Callable
 
+import msgspec
 import numpy as np
-import numpy.typing as npt
 
 from modelyard_runtime import errors, lifecycle, scheduling, service, settings
 from modelyard_runtime.artifact import store
@@ -48,16 +47,15 @@ def warm_up(model: models.Model) -> scheduling.Cost:
     if many is None:
         return scheduling.UNKNOWN
     try:
-        prediction, seconds_few = _fastest(model, few)
+        outputs, seconds_few = _fastest(model, few)
         _, seconds_many = _fastest(model, many)
     except (errors.InvalidInput, errors.ModelFailed) as error:
         _log.info(
             "warm-up skipped: the model refuses a made-up row", extra={"fields": {"problem": error.message}}
         )
         return scheduling.UNKNOWN
-    model.signature = dataclasses.replace(
-        model.signature,
-        output=models.Output(models.datatype_of(prediction.dtype), (-1, *prediction.shape[1:])),
+    model.signature = msgspec.structs.replace(
+        model.signature, outputs=tuple(_seen(output, outputs) for output in model.signature.outputs)
     )
     return scheduling.measured(1, seconds_few, _MANY_ROWS, seconds_many)
 
@@ -69,13 +67,21 @@ def synthetic_table(signature: models.Signature, rows: int) -> models.Table | No
     return np.zeros((rows, len(signature.features)), dtype=np.float64)
 
 
-def _fastest(model: models.Model, table: models.Table) -> tuple[npt.NDArray[np.generic], float]:
-    """Gives the prediction and the least seconds of a few calls; a slow model is asked once."""
+def _seen(output: models.TensorSpec, outputs: models.Tensors) -> models.TensorSpec:
+    """Gives an output's type and shape as the warm-up saw them."""
+    if output.name not in outputs:
+        return output
+    array = outputs[output.name]
+    return models.TensorSpec(output.name, models.datatype_of(array.dtype), (-1, *array.shape[1:]))
+
+
+def _fastest(model: models.Model, table: models.Table) -> tuple[models.Tensors, float]:
+    """Gives the outputs and the least seconds of a few calls; a slow model is asked once."""
     best_seconds = float("inf")
     for _ in range(_REPEATS):
         started = time.perf_counter()
-        prediction = model.predict(table)
+        outputs = model.predict({models.TABLE: table}, model.signature.default_outputs, models.NO_PARAMETERS)
         best_seconds = min(best_seconds, time.perf_counter() - started)
         if best_seconds > 0.1:
             break
-    return prediction, best_seconds
+    return outputs, best_seconds

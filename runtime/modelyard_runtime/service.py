@@ -1,15 +1,12 @@
 """Inference and readiness without transport.
 
-`loading` fills it, `http` asks it. It knows tables and models, no bytes and no status codes. Everything here runs on
-the event loop, save the model's own predict when it is slow (`scheduling`).
+`loading` fills it, `http` asks it. It knows named arrays and models, no bytes and no status codes. Everything here runs
+on the event loop, save the model's own predict when it is slow (`scheduling`).
 """
 
 import dataclasses
 import functools
 import time
-
-import numpy as np
-import numpy.typing as npt
 
 from modelyard_runtime import errors, lifecycle, metrics, scheduling
 from modelyard_runtime.artifact import manifest as manifests
@@ -66,29 +63,29 @@ class Service:
             raise errors.NotReady(f"the model is not ready: {self.stage.value}")
         return self._served
 
-    async def predict(self, table: models.Table) -> npt.NDArray[np.generic]:
-        """Gives one prediction per row.
+    async def predict(self, request: models.Request) -> models.Tensors:
+        """Gives the wanted outputs.
 
         Raises `InvalidInput`, `ModelFailed`, `Overloaded` or `NotReady`.
         """
         model = self.served.model
-        rows = table.shape[0]
+        rows = request.rows
         # A job in the thread is ahead of this one: running inline as well would only make the two share the time.
         if self._worker.waiting == 0 and self._cost.is_inline(rows):
-            return self._timed(model, table, "inline")
+            return self._timed(model, request, "inline")
         self._metrics.queue.inc()
         try:
-            job = functools.partial(self._timed, model, table, "worker")
-            result: npt.NDArray[np.generic] = await self._worker.run(job, self._cost.estimate(rows))
+            job = functools.partial(self._timed, model, request, "worker")
+            result: models.Tensors = await self._worker.run(job, self._cost.estimate(rows))
             return result
         finally:
             self._metrics.queue.dec()
 
-    def _timed(self, model: models.Model, table: models.Table, mode: str) -> npt.NDArray[np.generic]:
+    def _timed(self, model: models.Model, request: models.Request, mode: str) -> models.Tensors:
         started = time.perf_counter()
-        result = model.predict(table)
+        result = model.predict(request.inputs, request.wanted, request.parameters)
         seconds = time.perf_counter() - started
         self._metrics.predict_seconds.labels(mode).observe(seconds)
-        self._metrics.rows.inc(table.shape[0])
-        self._cost = scheduling.updated(self._cost, table.shape[0], seconds)
+        self._metrics.rows.inc(request.rows)
+        self._cost = scheduling.updated(self._cost, request.rows, seconds)
         return result

@@ -13,7 +13,6 @@ from typing import Any
 
 import joblib
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import sklearn
 import sklearn.exceptions
@@ -31,6 +30,7 @@ class SklearnModel:
     """A fitted scikit-learn estimator."""
 
     format = "sklearn"
+    engine = "scikit-learn"
 
     def __init__(self, estimator: Any, signature: models.Signature, notes: tuple[str, ...]) -> None:
         self._estimator = estimator
@@ -39,10 +39,16 @@ class SklearnModel:
         self.versions: Mapping[str, str] = {"scikit-learn": sklearn.__version__, "numpy": np.__version__}
         self.warnings = notes
 
-    def predict(self, table: models.Table) -> npt.NDArray[np.generic]:
-        """Gives the estimator's predictions."""
+    def predict(
+        self, inputs: models.Tensors, wanted: frozenset[str], parameters: Mapping[str, models.Scalar]
+    ) -> models.Tensors:
+        """Gives the estimator's predictions and, when wanted, probabilities."""
+        del parameters
+        table = inputs[models.TABLE]
         try:
-            result = self._estimator.predict(table if self._frame is None else self._frame.build(table))
+            data = table if self._frame is None else self._frame.build(table)
+            # An output is called like the method that gives it.
+            return {name: np.asarray(getattr(self._estimator, name)(data)) for name in wanted}
         except ValueError as error:
             # scikit-learn and pandas report input they can't take as ValueError.
             raise errors.InvalidInput(f"the model can't take this input: {_one_line(error)}") from error
@@ -52,7 +58,6 @@ class SklearnModel:
             raise errors.ModelFailed(
                 f"the model failed to predict: {type(error).__name__}: {_one_line(error)}"
             ) from error
-        return np.asarray(result)
 
 
 class _FrameBuilder:

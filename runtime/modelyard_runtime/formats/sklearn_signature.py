@@ -29,7 +29,9 @@ def read(estimator: Any, tags: Any) -> models.Signature:
         is_named=names is not None,
         takes_documents=takes_documents,
         allows_missing=bool(tags.allow_nan),
-        output=_output(estimator),
+        outputs=_outputs(estimator),
+        on_request=frozenset({models.PROBABILITY}),
+        classes=_classes(estimator),
     )
 
 
@@ -136,9 +138,18 @@ def _column_names(columns: Any, names: list[str]) -> list[str]:
     return [str(value) for value in values]
 
 
-def _output(estimator: Any) -> models.Output:
-    """Gives the prediction's type before anything was predicted; warm-up replaces it by what it has seen."""
+def _outputs(estimator: Any) -> tuple[models.TensorSpec, ...]:
+    """Gives the outputs before anything was predicted; warm-up replaces types and shapes by what it has seen."""
     classes = getattr(estimator, "classes_", None)
-    if isinstance(classes, np.ndarray):
-        return models.Output(models.datatype_of(classes.dtype), (-1,))
-    return models.Output("FP64", (-1,))
+    datatype = models.datatype_of(classes.dtype) if isinstance(classes, np.ndarray) else "FP64"
+    prediction = models.TensorSpec(models.PREDICTION, datatype, (-1,))
+    if not hasattr(estimator, "predict_proba"):
+        return (prediction,)
+    width = len(classes) if isinstance(classes, np.ndarray) else -1
+    return (prediction, models.TensorSpec(models.PROBABILITY, "FP64", (-1, width)))
+
+
+def _classes(estimator: Any) -> tuple[models.Scalar, ...] | None:
+    """Gives the labels of a classifier of one target."""
+    classes = getattr(estimator, "classes_", None)
+    return tuple(classes.tolist()) if isinstance(classes, np.ndarray) else None

@@ -25,8 +25,8 @@ class PredictRoute:
             signature = self._service.served.model.signature
             if not await _accepts(scope, send):
                 return
-            table = predict.decode_request(await asgi.read_body(receive), signature)
-            body = predict.encode_response(await self._service.predict(table))
+            request = predict.decode_request(await asgi.read_body(receive), signature)
+            body = predict.encode_response(await self._service.predict(request))
         except errors.RequestError as error:
             await _send_error(send, error)
             return
@@ -54,9 +54,9 @@ class InferRoute:
             signature = self._service.served.model.signature
             if not await _accepts(scope, send):
                 return
-            request = v2.decode_request(await asgi.read_body(receive), signature)
-            predictions = await self._service.predict(request.table)
-            body = v2.encode_response(predictions, self._service.model_name, request.request_id)
+            call = v2.decode_request(await asgi.read_body(receive), signature)
+            outputs = await self._service.predict(call.request)
+            body = v2.encode_response(outputs, self._service.model_name, call.request_id)
         except errors.RequestError as error:
             await _send_error(send, error)
             return

@@ -21,7 +21,7 @@ _REFUSALS = {
 
 def prediction_paths(model_name: str, signature: models.Signature | None) -> dict[str, Any]:
     """Gives the path items; without a signature (still loading) the schemas are general."""
-    known = signature or models.Signature(features=None)
+    known = signature or models.Signature()
     infer_responses = _responses(_infer_response(known))
     infer_responses["404"] = _refusal("There is no such model here")
     return {
@@ -39,7 +39,7 @@ def prediction_paths(model_name: str, signature: models.Signature | None) -> dic
                 "tags": ["predict"],
                 "summary": f"Predictions of {model_name}, Open Inference Protocol",
                 "operationId": "infer",
-                "requestBody": _body(_infer_request(), {"inputs": _example_inputs(known)}),
+                "requestBody": _body(_infer_request(known), {"inputs": _example_inputs(known)}),
                 "responses": infer_responses,
             }
         },
@@ -62,7 +62,7 @@ def _example_value(kind: models.Kind) -> Any:
 def _example_inputs(signature: models.Signature) -> list[dict[str, Any]]:
     row = example_row(signature)
     if signature.takes_documents:
-        return [{"name": v2.INPUT_NAME, "shape": [1], "datatype": "BYTES", "data": [row]}]
+        return [{"name": models.TABLE, "shape": [1], "datatype": "BYTES", "data": [row]}]
     described = v2.describe_inputs(signature)
     if len(described) == 1:
         return [{**described[0], "shape": [1, len(row)], "data": row}]
@@ -103,10 +103,11 @@ _OUTPUT_TYPES = {"BOOL": "boolean", "BYTES": "string"}
 
 
 def _output_item(signature: models.Signature) -> dict[str, Any]:
-    datatype = signature.output.datatype
+    output = signature.outputs[0]
+    datatype = output.datatype
     default = "number" if datatype.startswith("FP") else "integer"
     item: dict[str, Any] = {"type": [_OUTPUT_TYPES.get(datatype, default), "null"]}
-    for _ in signature.output.shape[1:]:
+    for _ in output.shape[1:]:
         item = {"type": "array", "items": item}
     return item
 
@@ -133,7 +134,7 @@ def _tensor(data: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _infer_request() -> dict[str, Any]:
+def _infer_request(signature: models.Signature) -> dict[str, Any]:
     return {
         "type": "object",
         "required": ["inputs"],
@@ -146,7 +147,7 @@ def _infer_request() -> dict[str, Any]:
                 "items": {
                     "type": "object",
                     "required": ["name"],
-                    "properties": {"name": {"const": v2.OUTPUT_NAME}},
+                    "properties": {"name": {"enum": [output.name for output in signature.outputs]}},
                 },
             },
         },

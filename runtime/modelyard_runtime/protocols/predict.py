@@ -7,7 +7,6 @@ import re
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 
 from modelyard_runtime import errors, schemas
 from modelyard_runtime.formats import model as models
@@ -22,8 +21,17 @@ _ANY = msgspec.json.Decoder(schemas.PredictAny)
 _OUT_OF_RANGE = re.compile(r"(?:Number|Integer value) out of range - at `\$\.X\[(\d+)\](?:\[(\d+)\])?`")
 
 
-def decode_request(body: bytes, signature: models.Signature) -> models.Table:
-    """Gives the model's input table; raises `InvalidInput`."""
+def decode_request(body: bytes, signature: models.Signature) -> models.Request:
+    """Gives the request for the model; raises `InvalidInput`."""
+    return models.table_request(_decode_table(body, signature), signature.default_outputs)
+
+
+def encode_response(outputs: models.Tensors) -> bytes:
+    """Gives the response body."""
+    return bodies.encode({"y_pred": bodies.jsonable(outputs[models.PREDICTION])})
+
+
+def _decode_table(body: bytes, signature: models.Signature) -> models.Table:
     if signature.is_numeric:
         try:
             if signature.features is not None and len(signature.features) == 1:
@@ -33,11 +41,6 @@ def decode_request(body: bytes, signature: models.Signature) -> models.Table:
             # Another form than the usual one, or a mistake: the careful way finds out which.
             pass
     return _decode_any(body, signature)
-
-
-def encode_response(predictions: npt.NDArray[np.generic]) -> bytes:
-    """Gives the response body."""
-    return bodies.encode({"y_pred": bodies.jsonable(predictions)})
 
 
 def _decode_rows(body: bytes, signature: models.Signature) -> models.Table:

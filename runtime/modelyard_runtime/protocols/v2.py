@@ -9,7 +9,6 @@ from typing import Any
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 
 from modelyard_runtime import errors, schemas
 from modelyard_runtime.formats import model as models
@@ -17,54 +16,65 @@ from modelyard_runtime.protocols import body as bodies
 from modelyard_runtime.protocols import rows, tensors
 
 NAME = "v2"
-OUTPUT_NAME = "predict"
-INPUT_NAME = "X"
 VERSION = "1"
 
 _REQUEST = msgspec.json.Decoder(schemas.InferRequest)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Request:
+class Call:
     """A decoded inference request."""
 
-    table: models.Table
+    request: models.Request
     request_id: str | None
 
 
-def decode_request(body: bytes, signature: models.Signature) -> Request:
-    """Gives the model's input table and the request's id; raises `InvalidInput`."""
+def decode_request(body: bytes, signature: models.Signature) -> Call:
+    """Gives the request for the model and its id; raises `InvalidInput`."""
     try:
         request = bodies.decode(_REQUEST, body)
     except msgspec.ValidationError as error:
         raise errors.InvalidInput(bodies.as_sentence(error)) from None
-    for output in request.outputs or ():
-        if output.name != OUTPUT_NAME:
-            raise errors.InvalidInput(f"the model has no output {output.name[:80]!r}; it has {OUTPUT_NAME!r}")
+    wanted = _wanted(request.outputs, signature)
     if not request.inputs:
         raise errors.InvalidInput(f"inputs is empty; the model takes {_expected_inputs(signature)}")
-    return Request(_assemble(request.inputs, signature), request.id)
+    return Call(models.table_request(_assemble(request.inputs, signature), wanted), request.id)
 
 
-def encode_response(predictions: npt.NDArray[np.generic], model_name: str, request_id: str | None) -> bytes:
+def _wanted(outputs: list[schemas.InferOutput] | None, signature: models.Signature) -> frozenset[str]:
+    """Gives the outputs the caller names, or the default ones."""
+    if not outputs:
+        return signature.default_outputs
+    known = [output.name for output in signature.outputs]
+    for output in outputs:
+        if output.name not in known:
+            raise errors.InvalidInput(
+                f"the model has no output {output.name[:80]!r}; it has {', '.join(map(repr, known))}"
+            )
+    return frozenset(output.name for output in outputs)
+
+
+def encode_response(outputs: models.Tensors, model_name: str, request_id: str | None) -> bytes:
     """Gives the response body; the data are flat, in row-major order."""
     response: dict[str, object] = {"model_name": model_name, "model_version": VERSION}
     if request_id is not None:
         response["id"] = request_id
-    datatype = models.datatype_of(predictions.dtype)
-    data = bodies.jsonable(predictions.ravel())
+    response["outputs"] = [_tensor(name, array) for name, array in outputs.items()]
+    return bodies.encode(response)
+
+
+def _tensor(name: str, array: tensors.Tensor) -> dict[str, object]:
+    datatype = models.datatype_of(array.dtype)
+    data = bodies.jsonable(array.ravel())
     if datatype == "BYTES" and isinstance(data, list):
         data = [item if isinstance(item, str) else str(item) for item in data]
-    response["outputs"] = [
-        {"name": OUTPUT_NAME, "shape": list(predictions.shape), "datatype": datatype, "data": data}
-    ]
-    return bodies.encode(response)
+    return {"name": name, "shape": list(array.shape), "datatype": datatype, "data": data}
 
 
 def describe_inputs(signature: models.Signature) -> list[dict[str, Any]]:
     """Gives the metadata of the inputs: one tensor per feature for a model with named features, else one matrix."""
     if signature.takes_documents:
-        return [{"name": INPUT_NAME, "datatype": "BYTES", "shape": [-1]}]
+        return [{"name": models.TABLE, "datatype": "BYTES", "shape": [-1]}]
     if signature.is_named and signature.features is not None:
         return [
             {"name": feature.name, "datatype": _datatype(feature.kind), "shape": [-1, 1]}
@@ -72,14 +82,16 @@ def describe_inputs(signature: models.Signature) -> list[dict[str, Any]]:
         ]
     width = -1 if signature.features is None else len(signature.features)
     return [
-        {"name": INPUT_NAME, "datatype": "FP64" if signature.is_numeric else "BYTES", "shape": [-1, width]}
+        {"name": models.TABLE, "datatype": "FP64" if signature.is_numeric else "BYTES", "shape": [-1, width]}
     ]
 
 
 def describe_outputs(signature: models.Signature) -> list[dict[str, Any]]:
     """Gives the metadata of the outputs."""
-    output = signature.output
-    return [{"name": OUTPUT_NAME, "datatype": output.datatype, "shape": list(output.shape)}]
+    return [
+        {"name": output.name, "datatype": output.datatype, "shape": list(output.shape)}
+        for output in signature.outputs
+    ]
 
 
 def _datatype(kind: models.Kind) -> str:

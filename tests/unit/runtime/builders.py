@@ -6,7 +6,6 @@ from typing import Any
 
 import httpx
 import numpy as np
-import numpy.typing as npt
 
 from modelyard_runtime import lifecycle, metrics, scheduling, service
 from modelyard_runtime.artifact import manifest as manifests
@@ -42,6 +41,7 @@ class FakeModel:
     """A model that gives the sum of each row, or whatever `predict` says."""
 
     format = "sklearn"
+    engine = "scikit-learn"
 
     def __init__(
         self, signature: models.Signature, predict: Callable[[models.Table], Any] | None = None
@@ -52,10 +52,18 @@ class FakeModel:
         self._predict = predict or (lambda table: table.sum(axis=1))
         self.seen: list[models.Table] = []
 
-    def predict(self, table: models.Table) -> npt.NDArray[np.generic]:
+    def predict(
+        self, inputs: models.Tensors, wanted: frozenset[str], parameters: Mapping[str, models.Scalar]
+    ) -> models.Tensors:
         """Remembers the table and answers."""
+        table = inputs[models.TABLE]
         self.seen.append(table)
-        return np.asarray(self._predict(table))
+        return {name: np.asarray(self._predict(table)) for name in wanted}
+
+
+def predict(model: models.Model, table: models.Table, output: str = models.PREDICTION) -> Any:
+    """One output of a model for a table."""
+    return model.predict({models.TABLE: table}, frozenset({output}), models.NO_PARAMETERS)[output]
 
 
 def served(

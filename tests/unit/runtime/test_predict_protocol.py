@@ -14,6 +14,11 @@ from modelyard_runtime.formats import model as models
 from modelyard_runtime.protocols import predict
 from tests.unit.runtime import builders
 
+
+def _table(body: bytes, signature: models.Signature) -> models.Table:
+    return predict.decode_request(body, signature).inputs[models.TABLE]
+
+
 UNKNOWN_WIDTH = models.Signature(features=None)
 NUMBERS_BY_NAME = builders.named(age=models.Kind.NUMBER, income=models.Kind.NUMBER)
 
@@ -38,11 +43,11 @@ TAKEN: dict[str, tuple[models.Signature, str, Any]] = {
 @pytest.mark.parametrize("case", TAKEN)
 def test_a_body_is_taken(case: str) -> None:
     signature, body, expected = TAKEN[case]
-    assert predict.decode_request(body.encode(), signature).tolist() == expected
+    assert _table(body.encode(), signature).tolist() == expected
 
 
 def test_null_is_a_missing_value_where_the_model_has_them() -> None:
-    table = predict.decode_request(b'{"X": [[1, null]]}', builders.numbers(2, allows_missing=True))
+    table = _table(b'{"X": [[1, null]]}', builders.numbers(2, allows_missing=True))
     assert table.dtype == np.float64
     assert math.isnan(table[0, 1])
 
@@ -134,7 +139,7 @@ JSON = st.recursive(
 )
 def test_any_body_is_a_table_or_a_refusal(body: bytes, signature: models.Signature) -> None:
     try:
-        table = predict.decode_request(body, signature)
+        table = _table(body, signature)
     except errors.InvalidInput:
         return
     assert table.shape[0] > 0
@@ -146,7 +151,7 @@ def test_any_body_is_a_table_or_a_refusal(body: bytes, signature: models.Signatu
     st.lists(st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=3, max_size=3), min_size=1)
 )
 def test_numbers_arrive_exactly(rows: list[list[float]]) -> None:
-    table = predict.decode_request(json.dumps({"X": rows}).encode(), builders.numbers(3))
+    table = _table(json.dumps({"X": rows}).encode(), builders.numbers(3))
     assert table.tolist() == rows
 
 
@@ -166,4 +171,4 @@ PREDICTIONS: dict[str, tuple[Any, str]] = {
 @pytest.mark.parametrize("case", PREDICTIONS)
 def test_predictions_keep_their_type(case: str) -> None:
     predictions, expected = PREDICTIONS[case]
-    assert predict.encode_response(predictions).decode() == expected
+    assert predict.encode_response({"predict": predictions}).decode() == expected

@@ -63,7 +63,7 @@ def test_a_model_of_numbers_predicts_as_scikit_learn_does(case: str, tmp_path: P
     model = _loaded(estimator, tmp_path)
     assert model.signature.features == (models.Feature("x0", NUMBER), models.Feature("x1", NUMBER))
     assert not model.signature.is_named
-    answer = model.predict(X)
+    answer = builders.predict(model, X)
     assert answer.tolist() == estimator.predict(X).tolist()
     assert answer.dtype == estimator.predict(X).dtype
 
@@ -82,7 +82,7 @@ def test_names_come_from_the_data_frame(tmp_path: Path) -> None:
     assert model.signature.is_named
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # scikit-learn warns when names are lost on the way
-        assert model.predict(X).tolist() == estimator.predict(frame).tolist()
+        assert builders.predict(model, X).tolist() == estimator.predict(frame).tolist()
 
 
 def test_columns_of_text_and_numbers_are_told_apart(tmp_path: Path) -> None:
@@ -90,7 +90,7 @@ def test_columns_of_text_and_numbers_are_told_apart(tmp_path: Path) -> None:
     model = _loaded(estimator, tmp_path)
     assert model.signature.features == (models.Feature("age", NUMBER), models.Feature("city", TEXT))
     table = np.array([[30, "Oslo"], [60, "Rome"]], dtype=object)
-    assert model.predict(table).tolist() == estimator.predict(PEOPLE.iloc[[0, 3]]).tolist()
+    assert builders.predict(model, table).tolist() == estimator.predict(PEOPLE.iloc[[0, 3]]).tolist()
 
 
 SELECTIONS: dict[str, tuple[list[Any], list[models.Kind]]] = {
@@ -116,7 +116,7 @@ def test_columns_are_found_however_they_were_selected(case: str, tmp_path: Path)
     assert model.signature.features is not None
     assert [feature.kind for feature in model.signature.features] == kinds
     table = PEOPLE.to_numpy(dtype=object)
-    assert model.predict(table).tolist() == estimator.predict(PEOPLE).tolist()
+    assert builders.predict(model, table).tolist() == estimator.predict(PEOPLE).tolist()
 
 
 WRAPPED: dict[str, tuple[Any, list[models.Kind]]] = {
@@ -132,7 +132,9 @@ def test_columns_are_found_behind_a_wrapper(case: str, tmp_path: Path) -> None:
     model = _loaded(estimator.fit(PEOPLE, Y), tmp_path)
     assert model.signature.features is not None
     assert [feature.kind for feature in model.signature.features] == kinds
-    assert model.predict(PEOPLE.to_numpy(dtype=object)).tolist() == estimator.predict(PEOPLE).tolist()
+    assert (
+        builders.predict(model, PEOPLE.to_numpy(dtype=object)).tolist() == estimator.predict(PEOPLE).tolist()
+    )
 
 
 TEXTS = ["good", "bad", "very good", "very bad"]
@@ -152,28 +154,28 @@ def test_a_transformed_target_changes_nothing_for_the_input(tmp_path: Path) -> N
     estimator = TransformedTargetRegressor(LinearRegression(), transformer=StandardScaler()).fit(X, Y)
     model = _loaded(estimator, tmp_path)
     assert model.signature.is_numeric
-    assert model.predict(X).tolist() == estimator.predict(X).tolist()
+    assert builders.predict(model, X).tolist() == estimator.predict(X).tolist()
 
 
 def test_an_encoder_of_numbers_takes_numbers(tmp_path: Path) -> None:
     estimator = make_pipeline(OneHotEncoder(), LogisticRegression()).fit(np.array([[1], [2], [1], [2]]), Y)
     model = _loaded(estimator, tmp_path)
     assert model.signature.features == (models.Feature("x0", NUMBER),)
-    assert model.predict(np.array([[1.0], [2.0]])).tolist() == [0, 1]
+    assert builders.predict(model, np.array([[1.0], [2.0]])).tolist() == [0, 1]
 
 
 @pytest.mark.parametrize("case", DOCUMENT_MODELS)
 def test_a_model_of_documents_takes_text(case: str, tmp_path: Path) -> None:
     model = _loaded(DOCUMENT_MODELS[case].fit(TEXTS, ["+", "-", "+", "-"]), tmp_path)
     assert model.signature.takes_documents
-    assert model.signature.output == models.Output("BYTES", (-1,))
-    assert model.predict(np.array(["good", "bad"], dtype=object)).tolist() == ["+", "-"]
+    assert model.signature.outputs[0] == models.TensorSpec("predict", "BYTES", (-1,))
+    assert builders.predict(model, np.array(["good", "bad"], dtype=object)).tolist() == ["+", "-"]
 
 
 def test_input_the_estimator_refuses_is_the_callers_fault(tmp_path: Path) -> None:
     model = _loaded(_by_column().fit(PEOPLE, Y), tmp_path)
     with pytest.raises(errors.InvalidInput, match="Atlantis"):
-        model.predict(np.array([[30, "Atlantis"]], dtype=object))
+        builders.predict(model, np.array([[30, "Atlantis"]], dtype=object))
 
 
 class Failing:
@@ -187,7 +189,7 @@ class Failing:
 def test_a_failing_estimator_is_the_models_fault_and_shows_no_path(tmp_path: Path) -> None:
     model = _loaded(Failing(), tmp_path)
     with pytest.raises(errors.ModelFailed, match="ZeroDivisionError") as caught:
-        model.predict(X)
+        builders.predict(model, X)
     assert "/usr/lib" not in caught.value.message
 
 
@@ -244,7 +246,7 @@ def test_warm_up_measures_and_learns_the_output() -> None:
     model = builders.FakeModel(builders.numbers(3), lambda table: np.zeros((len(table), 2), dtype=np.float32))
     cost = loading.warm_up(model)
     assert cost.is_inline(1)
-    assert model.signature.output == models.Output("FP32", (-1, 2))
+    assert model.signature.outputs == (models.TensorSpec("predict", "FP32", (-1, 2)),)
     assert {table.shape for table in model.seen} == {(1, 3), (64, 3)}
 
 

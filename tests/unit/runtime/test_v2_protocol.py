@@ -22,7 +22,7 @@ def _tensor(data: Any, shape: list[int], datatype: str = "FP64", name: str = "X"
     return {"name": name, "shape": shape, "datatype": datatype, "data": data}
 
 
-def _decode(signature: models.Signature, *inputs: dict[str, Any], **fields: Any) -> v2.Request:
+def _decode(signature: models.Signature, *inputs: dict[str, Any], **fields: Any) -> v2.Call:
     return v2.decode_request(json.dumps({"inputs": list(inputs), **fields}).encode(), signature)
 
 
@@ -56,11 +56,11 @@ TAKEN: dict[str, tuple[models.Signature, list[dict[str, Any]], Any]] = {
 @pytest.mark.parametrize("case", TAKEN)
 def test_a_request_is_taken(case: str) -> None:
     signature, inputs, expected = TAKEN[case]
-    assert _decode(signature, *inputs).table.tolist() == expected
+    assert _decode(signature, *inputs).request.inputs["X"].tolist() == expected
 
 
 def test_null_is_a_missing_value_where_the_model_has_them() -> None:
-    table = _decode(builders.numbers(2, allows_missing=True), _tensor([1, None], [1, 2])).table
+    table = _decode(builders.numbers(2, allows_missing=True), _tensor([1, None], [1, 2])).request.inputs["X"]
     assert math.isnan(table[0, 1])
 
 
@@ -165,17 +165,17 @@ def test_what_is_no_request_is_refused(body: bytes) -> None:
 )
 def test_an_array_comes_back_as_it_went(array: Any, nested: bool) -> None:
     """What the response encoder writes is what the request decoder reads."""
-    sent = json.loads(v2.encode_response(array, "m", "1"))
+    sent = json.loads(v2.encode_response({"predict": array}, "m", "1"))
     tensor = sent["outputs"][0]
     assert tensor["shape"] == list(array.shape)
     if nested:
         tensor["data"] = array.tolist()
-    table = _decode(builders.numbers(array.shape[1]), tensor).table
+    table = _decode(builders.numbers(array.shape[1]), tensor).request.inputs["X"]
     assert table.tolist() == array.astype(np.float64).tolist()
 
 
 def test_a_response_says_what_it_holds() -> None:
-    answer = json.loads(v2.encode_response(np.array(["a", "b"]), "iris", "id-1"))
+    answer = json.loads(v2.encode_response({"predict": np.array(["a", "b"])}, "iris", "id-1"))
     assert answer == {
         "model_name": "iris",
         "model_version": "1",
@@ -185,7 +185,7 @@ def test_a_response_says_what_it_holds() -> None:
 
 
 def test_a_response_has_no_id_when_the_request_had_none() -> None:
-    assert "id" not in json.loads(v2.encode_response(np.array([1.0]), "iris", None))
+    assert "id" not in json.loads(v2.encode_response({"predict": np.array([1.0])}, "iris", None))
 
 
 METADATA = {
@@ -244,7 +244,7 @@ def test_any_tensors_are_a_table_or_a_refusal(
     inputs: list[dict[str, Any]], signature: models.Signature
 ) -> None:
     try:
-        table = _decode(signature, *inputs).table
+        table = _decode(signature, *inputs).request.inputs["X"]
     except errors.InvalidInput:
         return
     assert table.shape[0] > 0

@@ -8,27 +8,34 @@ import os
 from collections.abc import MutableMapping
 from pathlib import Path
 
-# loky's is what joblib counts with: it bounds a forest that was saved with n_jobs=-1.
+# loky's is what joblib counts with: it bounds a forest that was saved with n_jobs=-1. NPROC is what XLA, Keras' engine
+# here, sizes its pool by.
 VARIABLES = (
     "OMP_NUM_THREADS",
     "OPENBLAS_NUM_THREADS",
     "MKL_NUM_THREADS",
     "NUMEXPR_NUM_THREADS",
     "LOKY_MAX_CPU_COUNT",
+    "NPROC",
 )
 
 
 def limit_threads(environment: MutableMapping[str, str], root: Path = Path("/")) -> int:
     """Sets the thread variables that nobody has set and gives the number of threads."""
-    threads = thread_count(
+    threads = allowed_threads(root)
+    for variable in VARIABLES:
+        environment.setdefault(variable, str(threads))
+    return threads
+
+
+def allowed_threads(root: Path = Path("/")) -> int:
+    """Gives the number of threads for libraries that take it as an argument and read no variable."""
+    return thread_count(
         cpu_max=_read(_own_v2_group(root) / "cpu.max") or _read(root / "sys/fs/cgroup/cpu.max"),
         quota=_read(root / "sys/fs/cgroup/cpu/cpu.cfs_quota_us"),
         period=_read(root / "sys/fs/cgroup/cpu/cpu.cfs_period_us"),
         available=len(os.sched_getaffinity(0)),
     )
-    for variable in VARIABLES:
-        environment.setdefault(variable, str(threads))
-    return threads
 
 
 def thread_count(cpu_max: str | None, quota: str | None, period: str | None, available: int) -> int:

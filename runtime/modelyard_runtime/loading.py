@@ -4,7 +4,6 @@
 It must never touch the event loop or the network.
 """
 
-import importlib
 import logging
 import time
 from collections.abc import Callable
@@ -12,17 +11,14 @@ from collections.abc import Callable
 import msgspec
 import numpy as np
 
-from modelyard_runtime import errors, lifecycle, scheduling, service, settings
+from modelyard_runtime import cpu, errors, lifecycle, scheduling, service, settings
 from modelyard_runtime.artifact import store
-from modelyard_runtime.formats import detection
+from modelyard_runtime.formats import adapters, detection
 from modelyard_runtime.formats import model as models
 
 _log = logging.getLogger(__name__)
 _MANY_ROWS = 64
 _REPEATS = 5  # the first calls import and allocate; the fastest is what the model costs
-
-# Format → module with `load(path) -> Model`. Imported on demand: a library takes seconds to import.
-_ADAPTERS = {"sklearn": "modelyard_runtime.formats.sklearn"}
 
 
 def load(options: settings.ServeSettings, enter: Callable[[lifecycle.Stage], None]) -> service.Served:
@@ -30,8 +26,7 @@ def load(options: settings.ServeSettings, enter: Callable[[lifecycle.Stage], Non
     started = time.monotonic()
     manifest, path = store.Store(options.artifact_dir).open()
     model_format = detection.require_known(path, options.model_format)
-    adapter = importlib.import_module(_ADAPTERS[model_format])
-    model: models.Model = adapter.load(path)
+    model = adapters.load(model_format, path, models.LoadOptions(threads=cpu.allowed_threads()))
     enter(lifecycle.Stage.WARMING)
     cost = warm_up(model)
     return service.Served(model, manifest, cost, load_seconds=time.monotonic() - started)

@@ -55,12 +55,13 @@ class TensorSpec(msgspec.Struct, frozen=True):
 class Signature(msgspec.Struct, frozen=True, kw_only=True):
     """What the model takes and gives, as far as the artifact says.
 
-    `inputs` names the tensors a model takes; it is empty for a model that takes a table, which `features` describes:
-    None when the artifact does not tell how many there are. `is_named` says that the names are the model's own (it was
-    fitted on a DataFrame), not invented for messages. `outputs` are given whenever the caller names none, save those
-    in `on_request`. `classes` are the labels behind the columns of `PROBABILITY`. `parameters` are the request
-    parameters the model heeds, with their meaning. `is_row_wise` says that row i of every output depends on row i of
-    the inputs alone, so that requests may share one call.
+    `inputs` names the tensors a model takes; a caller may leave out those in `optional`, and the model fills them in
+    (with zeros, or with noise). It is empty for a model that takes a table, which `features` describes: None when the
+    artifact does not tell how many there are. `is_named` says that the names are the model's own (it was fitted on a
+    DataFrame), not invented for messages. `outputs` are given whenever the caller names none, save those in
+    `on_request`. `classes` are the labels behind the columns of `PROBABILITY`. `parameters` are the request parameters
+    the model heeds, with their meaning. `is_row_wise` says that row i of every output depends on row i of the inputs
+    alone, so that requests may share one call.
     """
 
     features: tuple[Feature, ...] | None = None
@@ -68,6 +69,7 @@ class Signature(msgspec.Struct, frozen=True, kw_only=True):
     takes_documents: bool = False
     allows_missing: bool = False
     inputs: tuple[TensorSpec, ...] = ()
+    optional: frozenset[str] = frozenset()
     outputs: tuple[TensorSpec, ...] = (TensorSpec(PREDICTION, "FP64", (-1,)),)
     on_request: frozenset[str] = frozenset()
     classes: tuple[Scalar, ...] | None = None
@@ -95,13 +97,26 @@ class Signature(msgspec.Struct, frozen=True, kw_only=True):
     def expected(self) -> str:
         """The inputs in words, for error messages: names when they are the model's own, else how many features."""
         if self.inputs:
-            return ", ".join(f"{one.name} ({one.datatype} {list(one.shape)})" for one in self.inputs)
+            return ", ".join(
+                f"{one.name} ({one.datatype} {list(one.shape)}{', optional' if one.name in self.optional else ''})"
+                for one in self.inputs
+            )
         if self.features is None:
             return "the features it was fitted on"
         if not self.is_named:
             return f"{len(self.features)} feature{'s' if len(self.features) != 1 else ''}"
         names = ", ".join(feature.name for feature in self.features[:20])
         return f"{len(self.features)} features ({names}{', …' if len(self.features) > 20 else ''})"
+
+
+class LoadOptions(msgspec.Struct, frozen=True):
+    """What an adapter may do while it loads: run code that the artifact brings along, and use that many threads."""
+
+    allows_code: bool = False
+    threads: int = 1
+
+
+DEFAULT_OPTIONS = LoadOptions()
 
 
 class Request(msgspec.Struct, frozen=True):
@@ -111,6 +126,12 @@ class Request(msgspec.Struct, frozen=True):
     rows: int
     wanted: frozenset[str]
     parameters: Mapping[str, Scalar] = NO_PARAMETERS
+
+
+class LoadOptions(msgspec.Struct, frozen=True):
+    """What an adapter's `load(path, options)` may use and trust: `threads` is what the container's CPU limit allows."""
+
+    threads: int = 1
 
 
 class Model(Protocol):

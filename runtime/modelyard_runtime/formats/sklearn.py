@@ -75,8 +75,9 @@ class _FrameBuilder:
         return frame
 
 
-def load(path: Path) -> SklearnModel:
+def load(path: Path, options: models.LoadOptions = models.DEFAULT_OPTIONS) -> SklearnModel:
     """Loads the estimator in a file or folder; raises `StartFailure` (LoadFailed)."""
+    del options
     file = detection.find_model_file(path)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("ignore")

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Writes requirements/*.txt from pyproject.toml: one lock per image, one for building the wheel, one for development.
+# Writes requirements/*.txt from pyproject.toml: one lock per image and image flavour, one for building the wheel, one for
+# development (which has none of the flavours' frameworks: their tests have environments of their own).
 # Hashes, but no addresses: the index is the installing machine's own choice.
 # With --check nothing is written: exits 1 when a lock no longer satisfies pyproject.toml.
 set -eu
@@ -7,11 +8,16 @@ check=${1:-}
 workdir=$(mktemp -d)
 trap 'rm -rf "$workdir"' EXIT
 
-for name in operator runtime build dev; do
-    if [ "$name" = dev ]; then extras=--all-extras; else extras="--extra $name"; fi
+for name in operator runtime runtime-catboost runtime-keras runtime-mlflow runtime-torch build dev; do
+    case $name in
+        dev) extras="--extra operator --extra runtime --extra build --extra dev" ;;
+        # A flavour is the default image and something on top of it, so the versions they share are the same.
+        runtime-*) extras="--extra runtime --extra $name --constraint $workdir/runtime.txt" ;;
+        *) extras="--extra $name" ;;
+    esac
     # The present lock is the starting point, so --check does not turn red because a new version was published.
     if [ -f "requirements/$name.txt" ] && [ -z "${UPGRADE:-}" ]; then cp "requirements/$name.txt" "$workdir/$name.txt"; fi
-    # shellcheck disable=SC2086  # $extras is one or two words
+    # shellcheck disable=SC2086  # $extras is several words
     "$UV" pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
         --no-emit-index-url --no-emit-find-links $extras pyproject.toml --output-file "$workdir/$name.txt"
     if [ -n "$check" ]; then

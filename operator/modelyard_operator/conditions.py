@@ -69,8 +69,9 @@ RUNTIME_FAILURES: Mapping[str, str] = {
     FETCH_FAILED: "Network, TLS, DNS or the server failed while the artifact was fetched; it is tried again.",
     "ArtifactTooLarge": "The artifact is larger than the administrator allows.",
     "DigestMismatch": "The artifact's bytes are not those that spec.model.digest names.",
-    "FormatUnknown": "The artifact's format is neither given nor recognised.",
+    "FormatUnknown": "The artifact's format is neither given nor recognised, or the image of the runtime class lacks it.",
     "LoadFailed": "The artifact could not be loaded as a model.",
+    "VersionMismatch": "Another version of its library wrote the model, and spec.runtime.versionPolicy is Refuse.",
     "WarmupFailed": "The model was loaded but did not answer.",
     INTERNAL_ERROR: "The runtime failed in a way it did not foresee; its log says more.",
 }

@@ -32,6 +32,7 @@ class Reason(enum.Enum):
     DIGEST_MISMATCH = "DigestMismatch"
     FORMAT_UNKNOWN = "FormatUnknown"
     LOAD_FAILED = "LoadFailed"
+    VERSION_MISMATCH = "VersionMismatch"
     WARMUP_FAILED = "WarmupFailed"
     INTERNAL_ERROR = "InternalError"
 
@@ -57,6 +58,7 @@ EXIT_CODES: Mapping[Reason, int] = {
     Reason.DIGEST_MISMATCH: 65,
     Reason.FORMAT_UNKNOWN: 76,
     Reason.LOAD_FAILED: 70,
+    Reason.VERSION_MISMATCH: 79,  # the first after sysexits.h, which has no word for it
     Reason.WARMUP_FAILED: 71,
     Reason.INTERNAL_ERROR: 1,
 }

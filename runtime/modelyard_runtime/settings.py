@@ -6,6 +6,7 @@ Pure: a mapping goes in, a value or a `StartFailure` that names the variable and
 """
 
 import dataclasses
+import enum
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,11 +16,21 @@ from modelyard_runtime import errors
 CREDENTIALS_PREFIX = "MODELYARD_CREDENTIALS_"
 DEFAULT_MAX_ARTIFACT_BYTES = 10 * 1024**3
 DEFAULT_MAX_BODY_BYTES = 16 * 1024**2
-FORMATS = ("sklearn",)
+# Every format there is an adapter for; which of them an image serves depends on the libraries in it (formats.catalog).
+FORMATS = (
+    "sklearn", "skops", "onnx", "xgboost", "lightgbm", "catboost", "torch", "keras", "mlflow", "custom",
+)  # fmt: skip
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?")
+
+
+class VersionPolicy(enum.Enum):
+    """What happens to a model that another version of its library wrote."""
+
+    WARN = "Warn"
+    REFUSE = "Refuse"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -80,6 +91,7 @@ class ServeSettings:
     drain_seconds: float = 30.0
     max_body_bytes: int = DEFAULT_MAX_BODY_BYTES
     log_level: str = "info"
+    version_policy: VersionPolicy = VersionPolicy.WARN
 
 
 def process_settings(environment: Mapping[str, str]) -> ProcessSettings:
@@ -130,6 +142,7 @@ def serve_settings(environment: Mapping[str, str]) -> ServeSettings:
         drain_seconds=_integer(environment, "MODELYARD_DRAIN_SECONDS", 30, minimum=0),
         max_body_bytes=_integer(environment, "MODELYARD_MAX_BODY_BYTES", DEFAULT_MAX_BODY_BYTES),
         log_level=_log_level(environment),
+        version_policy=_version_policy(environment),
     )
 
 
@@ -167,6 +180,15 @@ def _model_format(environment: Mapping[str, str]) -> str | None:
             "MODELYARD_MODEL_FORMAT", f"{name!r} is not a format this runtime serves; use one of: {known}"
         )
     return name
+
+
+def _version_policy(environment: Mapping[str, str]) -> VersionPolicy:
+    name = environment.get("MODELYARD_VERSION_POLICY") or VersionPolicy.WARN.value
+    try:
+        return VersionPolicy(name)
+    except ValueError:
+        known = ", ".join(policy.value for policy in VersionPolicy)
+        raise _invalid("MODELYARD_VERSION_POLICY", f"{name!r} is not a policy; use one of: {known}") from None
 
 
 def _log_level(environment: Mapping[str, str]) -> str:

@@ -1,4 +1,4 @@
-"""Which module loads which format: the table, and the entry points that add to it.
+"""Finds the module that loads a format: in `catalog`'s table, or among the entry points that add to it.
 
 Called by `loading`, and by adapters of formats that wrap another one (MLflow). An adapter is a module with
 `load(path, options) -> Model`; it is imported on demand, because its library takes seconds to import and may not be in
@@ -7,19 +7,15 @@ this image at all. It must never decide what format a file has: that is `detecti
 
 import importlib
 import importlib.metadata
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol, cast
 
 from modelyard_runtime import errors
+from modelyard_runtime.formats import catalog
 from modelyard_runtime.formats import model as models
 
 # Other distributions add formats under this group: name = format, value = module or object with `load`.
 ENTRY_POINT_GROUP = "modelyard.formats"
-
-BUILT_IN: Mapping[str, str] = {
-    "sklearn": "modelyard_runtime.formats.sklearn",
-}
 
 
 class Adapter(Protocol):
@@ -37,8 +33,9 @@ def load(model_format: str, path: Path, options: models.LoadOptions) -> models.M
 
 def find(model_format: str) -> Adapter:
     """Gives the adapter of a format; raises `StartFailure` (FormatUnknown)."""
-    if model_format in BUILT_IN:
-        return cast(Adapter, _import(model_format, BUILT_IN[model_format]))
+    if model_format in catalog.FORMATS:
+        catalog.require_served(model_format)
+        return cast(Adapter, importlib.import_module(catalog.FORMATS[model_format].module))
     found = importlib.metadata.entry_points(group=ENTRY_POINT_GROUP, name=model_format)
     for entry_point in found:
         return cast(Adapter, entry_point.load())
@@ -51,18 +48,4 @@ def find(model_format: str) -> Adapter:
 def names() -> tuple[str, ...]:
     """Gives the formats of this image: those of Modelyard and those of installed entry points."""
     added = {entry_point.name for entry_point in importlib.metadata.entry_points(group=ENTRY_POINT_GROUP)}
-    return tuple(dict.fromkeys([*BUILT_IN, *sorted(added)]))
-
-
-def _import(model_format: str, module: str) -> object:
-    try:
-        return importlib.import_module(module)
-    except ModuleNotFoundError as error:
-        if (error.name or "").startswith("modelyard_runtime"):
-            raise
-        raise errors.StartFailure(
-            errors.Reason.FORMAT_UNKNOWN,
-            f"the artifact is a model of the format {model_format!r}, and this image lacks the library {error.name!r}; "
-            f"choose a runtime class that offers it: set spec.model.format to {model_format}, or name the class in "
-            "spec.runtime.class",
-        ) from error
+    return (*catalog.served(), *sorted(added - set(catalog.FORMATS)))

@@ -128,12 +128,6 @@ class Request(msgspec.Struct, frozen=True):
     parameters: Mapping[str, Scalar] = NO_PARAMETERS
 
 
-class LoadOptions(msgspec.Struct, frozen=True):
-    """What an adapter's `load(path, options)` may use and trust: `threads` is what the container's CPU limit allows."""
-
-    threads: int = 1
-
-
 class Model(Protocol):
     """A loaded model; `engine` names the library that computes, which may not be the one that wrote the artifact."""
 

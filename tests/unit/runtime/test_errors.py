@@ -19,6 +19,7 @@ AGREED = {
     "DigestMismatch": 65,
     "FormatUnknown": 76,
     "LoadFailed": 70,
+    "VersionMismatch": 79,
     "WarmupFailed": 71,
     "InternalError": 1,
 }

@@ -66,6 +66,7 @@ def test_every_variable_of_serve_arrives() -> None:
         "MODELYARD_DRAIN_SECONDS": "0",
         "MODELYARD_MAX_BODY_BYTES": "1",
         "MODELYARD_LOG_LEVEL": "Warning",
+        "MODELYARD_VERSION_POLICY": "Refuse",
     }
     assert settings.serve_settings(environment) == settings.ServeSettings(
         model_name="iris.v2_b-c",
@@ -75,6 +76,7 @@ def test_every_variable_of_serve_arrives() -> None:
         drain_seconds=0,
         max_body_bytes=1,
         log_level="warning",
+        version_policy=settings.VersionPolicy.REFUSE,
     )
 
 
@@ -82,7 +84,7 @@ WRONG_FETCH = {
     "no URI": ({"MODELYARD_MODEL_URI": ""}, "MODELYARD_MODEL_URI"),
     "a digest without its algorithm": ({"MODELYARD_MODEL_DIGEST": "0f" * 32}, "MODELYARD_MODEL_DIGEST"),
     "a digest in capitals": ({"MODELYARD_MODEL_DIGEST": "sha256:" + "0F" * 32}, "MODELYARD_MODEL_DIGEST"),
-    "an unknown format": ({"MODELYARD_MODEL_FORMAT": "onnx"}, "MODELYARD_MODEL_FORMAT"),
+    "an unknown format": ({"MODELYARD_MODEL_FORMAT": "excel"}, "MODELYARD_MODEL_FORMAT"),
     "a size with a unit": ({"MODELYARD_MAX_ARTIFACT_BYTES": "10Gi"}, "MODELYARD_MAX_ARTIFACT_BYTES"),
     "a size of nothing": ({"MODELYARD_MAX_ARTIFACT_BYTES": "0"}, "MODELYARD_MAX_ARTIFACT_BYTES"),
     "a size in superscript": ({"MODELYARD_MAX_ARTIFACT_BYTES": "10²"}, "MODELYARD_MAX_ARTIFACT_BYTES"),
@@ -109,6 +111,7 @@ WRONG_SERVE = {
     "a port beyond the last": ({"MODELYARD_PORT": "65536"}, "MODELYARD_PORT"),
     "a negative drain": ({"MODELYARD_DRAIN_SECONDS": "-1"}, "MODELYARD_DRAIN_SECONDS"),
     "no body at all": ({"MODELYARD_MAX_BODY_BYTES": "0"}, "MODELYARD_MAX_BODY_BYTES"),
+    "an unknown policy": ({"MODELYARD_VERSION_POLICY": "refuse"}, "MODELYARD_VERSION_POLICY"),
 }
 
 

@@ -38,6 +38,16 @@ class ModelDeployment(msgspec.Struct, frozen=True):
         return self.spec.model.name or self.identity.name
 
     @property
+    def scheme(self) -> str:
+        """The scheme of the model's address: http or https."""
+        return "https" if self.spec.access.tls else "http"
+
+    @property
+    def service_port(self) -> int:
+        """The port of the Service."""
+        return self.spec.service.port or naming.DEFAULT_PORTS[self.scheme]
+
+    @property
     def most_replicas(self) -> int:
         """The largest number of pods that this spec can lead to, surge left out."""
         return self.spec.autoscaling.max_replicas if self.spec.autoscaling else self.fewest_replicas

@@ -69,7 +69,7 @@ RUNTIME_FAILURES: Mapping[str, str] = {
     FETCH_FAILED: "Network, TLS, DNS or the server failed while the artifact was fetched; it is tried again.",
     "ArtifactTooLarge": "The artifact is larger than the administrator allows.",
     "DigestMismatch": "The artifact's bytes are not those that spec.model.digest names.",
-    "FormatUnknown": "The artifact's format is neither given nor recognised, or the image of the runtime class lacks it.",
+    "FormatUnknown": "The artifact's format is neither given nor recognised, or the runtime class's image lacks it.",
     "LoadFailed": "The artifact could not be loaded as a model.",
     "VersionMismatch": "Another version of its library wrote the model, and spec.runtime.versionPolicy is Refuse.",
     "WarmupFailed": "The model was loaded but did not answer.",

@@ -171,6 +171,11 @@ def _scalar(type_info: inspect.Type) -> dict[str, Any]:
         bounds = {key: value for key, value in limits.items() if value is not None}
         # Kinds of 32 bits, as in every Kubernetes API; what counts generations has 64.
         return {"type": "integer", "format": "int32" if bounds else "int64", **bounds}
+    if isinstance(type_info, inspect.FloatType):
+        ends = {"minimum": type_info.ge, "maximum": type_info.le}
+        return {"type": "number", **{key: value for key, value in ends.items() if value is not None}}
+    if isinstance(type_info, inspect.AnyType):
+        return {}  # whatever JSON there is; the field says x-kubernetes-preserve-unknown-fields
     raise TypeError(f"the CRD has no schema for {type_info}")
 
 
@@ -213,11 +218,11 @@ def _type_name(made: dict[str, Any]) -> str:
         return "quantity"
     if "enum" in made:
         return " \\| ".join(made["enum"])
-    if made["type"] == "array":
+    if made.get("type") == "array":
         return f"list of {_type_name(made['items'])}"
     if "additionalProperties" in made:
         return f"map of {_type_name(made['additionalProperties'])}"
-    return str(made["type"])
+    return str(made.get("type", "any JSON value"))
 
 
 def reference() -> str:

@@ -23,7 +23,11 @@ from modelyard_operator.objects import Manifest
 from modelyard_operator.observed import Observed
 
 MESSAGE_LIMIT = 1024
-_CONTAINERS = (("initContainerStatuses", naming.FETCH), ("containerStatuses", naming.SERVE))
+_CONTAINERS = (
+    ("initContainerStatuses", naming.FETCH),
+    ("initContainerStatuses", naming.PREPARE),
+    ("containerStatuses", naming.SERVE),
+)
 
 
 def diagnose(revision: str, seen: Observed) -> api.Failure | None:
@@ -57,10 +61,13 @@ def step(revision: str, pods: Sequence[Manifest]) -> str:
         if serving.get("ready"):
             continue
         fetching = _status(pod, "initContainerStatuses", naming.FETCH)
+        preparing = _status(pod, "initContainerStatuses", naming.PREPARE)
         if "running" in serving.get("state", {}):
             doing = "was ready and isn't any more" if serving.get("started") else "is loading the model"
         elif "running" in fetching.get("state", {}):
             doing = "is fetching the artifact"
+        elif "running" in preparing.get("state", {}):
+            doing = "is preparing the model"
         elif scheduling.message_of(pod) is not None:
             doing = "waits for a node"
         else:

@@ -4,6 +4,9 @@ Read by all modules that build, find or compare objects, so that a string which 
 Pure constants and string functions; no other module of the operator is imported here.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 GROUP = "modelyard.dev"
 VERSION = "v1alpha1"
 API_VERSION = f"{GROUP}/{VERSION}"
@@ -38,13 +41,21 @@ COMPONENT = "model-server"
 CHILD_SELECTOR = f"{LABEL_MANAGED_BY}={APP}"
 
 FETCH = "fetch"  # the init container: has the credentials, writes the artifact
+PREPARE = (
+    "prepare"  # the second init container: has the artifact and nothing else, makes the model fast to serve
+)
 SERVE = "serve"  # the serving container: has the artifact, read-only, and nothing else
 HTTP_PORT_NAME = "http"
 HTTP_PORT = 8080
+DEFAULT_PORTS = {"http": 80, "https": 443}  # of the Service, by its appProtocol
 ARTIFACT_VOLUME = "artifact"
 ARTIFACT_DIR = "/mnt/artifact"
 TMP_VOLUME = "tmp"
 TMP_DIR = "/tmp"  # noqa: S108 - a mount path inside the pod, backed by an emptyDir of its own
+TOKENS_VOLUME = "tokens"
+TOKENS_DIR = "/mnt/tokens"
+TLS_VOLUME = "tls"
+TLS_DIR = "/mnt/tls"
 TERMINATION_MESSAGE_PATH = "/dev/termination-log"
 
 ENV_MODEL_URI = "MODELYARD_MODEL_URI"
@@ -57,6 +68,15 @@ ENV_ARTIFACT_DIR = "MODELYARD_ARTIFACT_DIR"
 ENV_PORT = "MODELYARD_PORT"
 ENV_DRAIN_SECONDS = "MODELYARD_DRAIN_SECONDS"
 ENV_LOG_LEVEL = "MODELYARD_LOG_LEVEL"
+ENV_ACCELERATE = "MODELYARD_ACCELERATE"
+ENV_VERSION_POLICY = "MODELYARD_VERSION_POLICY"
+ENV_WORKERS = "MODELYARD_WORKERS"
+ENV_BATCH_MAX_SIZE = "MODELYARD_BATCH_MAX_SIZE"
+ENV_SAMPLES = "MODELYARD_SAMPLES"
+ENV_SAMPLES_URI = "MODELYARD_SAMPLES_URI"
+ENV_TOKENS_DIR = "MODELYARD_TOKENS_DIR"
+ENV_TLS_DIR = "MODELYARD_TLS_DIR"
+ENV_CLIENT_CERTIFICATES = "MODELYARD_CLIENT_CERTIFICATES"
 ENV_TERMINATION_MESSAGE_PATH = "MODELYARD_TERMINATION_MESSAGE_PATH"
 
 NAME_MAX = 63  # a Service's name is a DNS label
@@ -84,7 +104,8 @@ def selector_text(name: str) -> str:
     return ",".join(f"{key}={value}" for key, value in sorted(selector_labels(name).items()))
 
 
-def service_url(name: str, namespace: str, port: int, cluster_domain: str) -> str:
-    """Give the address of a model inside the cluster."""
-    host = f"{name}.{namespace}.svc.{cluster_domain}"
-    return f"http://{host}" if port == 80 else f"http://{host}:{port}"
+def service_url(name: str, namespace: str, port: Mapping[str, Any], cluster_domain: str) -> str:
+    """Give the address of a model inside the cluster; `port` is its Service's."""
+    host, number = f"{name}.{namespace}.svc.{cluster_domain}", port["port"]
+    scheme = port.get("appProtocol", "http")
+    return f"{scheme}://{host}" if number == DEFAULT_PORTS.get(scheme) else f"{scheme}://{host}:{number}"

@@ -1,9 +1,9 @@
 """Revisions: immutable snapshots of what the author asked to run, and which of them serves.
 
-A revision is named by a hash of the author's intent only (model, resources, runtime, pod): neither the operator's
-version nor its configuration is in it. Its ControllerRevision keeps the pod template as it was rendered when the
-revision was first seen, and that template is applied as it stands for ever: an operator upgrade restarts nothing
-(docs/adr/0004). Used by `reconciler`, `desired` and `status`. Pure.
+A revision is named by a hash of the author's intent only (model, resources, runtime, access, validation, pod): neither
+the operator's version nor its configuration is in it. Its ControllerRevision keeps the pod template as it was rendered
+when the revision was first seen, and that template is applied as it stands for ever: an operator upgrade restarts
+nothing (docs/adr/0004). Used by `reconciler`, `desired` and `status`. Pure.
 """
 
 import hashlib
@@ -55,8 +55,17 @@ def intent(model_deployment: api.ModelDeployment) -> dict[str, Any]:
     """
     spec = model_deployment.spec
     runtime = msgspec.structs.replace(spec.runtime, update_policy="Manual")
-    parts = {"model": spec.model, "resources": spec.resources, "runtime": runtime, "pod": spec.pod}
+    parts = {
+        "model": spec.model,
+        "resources": spec.resources,
+        "runtime": runtime,
+        "access": spec.access,
+        "validation": spec.validation,
+        "pod": spec.pod,
+    }
     built = {key: msgspec.to_builtins(part) for key, part in parts.items()}
+    if not built["runtime"].get("batching"):
+        built["runtime"].pop("batching", None)  # `batching: {}` asks for nothing
     return {"name": model_deployment.identity.name, **{key: part for key, part in built.items() if part}}
 
 

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, field
 
-from modelyard_operator import fields, key_rules, podspec, rules
+from modelyard_operator import accessspec, fields, key_rules, podspec, rules, runtimespec, validationspec
 
 
 class Credentials(fields.Type, frozen=True):
@@ -43,7 +43,22 @@ class Model(fields.Type, frozen=True):
     ]
     format: (
         Annotated[
-            Literal["sklearn"], fields.doc("Format of the artifact. Inferred from the artifact when absent.")
+            Literal[
+                "sklearn",
+                "skops",
+                "onnx",
+                "xgboost",
+                "lightgbm",
+                "catboost",
+                "torch",
+                "keras",
+                "mlflow",
+                "custom",
+            ],
+            fields.doc(
+                "Format of the artifact; the image of the runtime class must have the library that serves it. Inferred"
+                " from the artifact when absent."
+            ),
         ]
         | None
     ) = None
@@ -131,30 +146,6 @@ class Resources(fields.Type, frozen=True):
     ] = field(default_factory=dict)
 
 
-class Runtime(fields.Type, frozen=True):
-    """How the model server runs."""
-
-    class_: Annotated[
-        str,
-        fields.doc(
-            "Name of a runtime class: one of the images that the administrator offers. Default: default.",
-            *rules.CLASS_NAME,
-            max_length=63,
-        ),
-    ] = field(default="default", name="class")
-    log_level: Annotated[
-        Literal["debug", "info", "warning", "error"],
-        fields.doc("How much the model server logs. Default: info."),
-    ] = "info"
-    update_policy: Annotated[
-        Literal["Manual", "Auto"],
-        fields.doc(
-            "What happens when the administrator offers a newer image for the class. Manual: nothing, but"
-            " status.runtime says that there is one. Auto: it is rolled out, one model at a time. Default: Manual."
-        ),
-    ] = "Manual"
-
-
 class Service(fields.Type, frozen=True):
     """How the model is reached."""
 
@@ -162,7 +153,12 @@ class Service(fields.Type, frozen=True):
         Literal["ClusterIP", "NodePort", "LoadBalancer"],
         fields.doc("Type of the Service. Default: ClusterIP."),
     ] = "ClusterIP"
-    port: Annotated[int, fields.doc("Port of the Service. Default: 80.", ge=1, le=65535)] = 80
+    port: (
+        Annotated[
+            int, fields.doc("Port of the Service. Default: 80, or 443 with access.tls.", ge=1, le=65535)
+        ]
+        | None
+    ) = None
     annotations: Annotated[
         fields.Annotations,
         fields.doc(
@@ -228,8 +224,15 @@ class Spec(fields.Type, frozen=True):
         Resources,
         fields.doc("CPU, memory and devices of each pod.", *rules.REQUESTS_WITHIN_LIMITS, *key_rules.DEVICES),
     ] = Resources()
-    runtime: Annotated[Runtime, fields.doc("The model server.")] = Runtime()
+    runtime: Annotated[runtimespec.Runtime, fields.doc("The model server.")] = runtimespec.Runtime()
     service: Annotated[Service, fields.doc("The Service in front of the pods.")] = Service()
+    access: Annotated[
+        accessspec.Access, fields.doc("Who may predict. Default: everybody who reaches the Service.")
+    ] = accessspec.Access()
+    validation: Annotated[
+        validationspec.Validation,
+        fields.doc("Samples that a new revision must answer before it gets traffic."),
+    ] = validationspec.Validation()
     rollout: Annotated[
         Rollout, fields.doc("How a new revision replaces the one that serves. Restarts nothing when changed.")
     ] = Rollout()

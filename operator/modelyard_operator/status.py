@@ -78,7 +78,7 @@ def _url(visit: visits.Visit) -> str:
     if not ports:
         return ""  # somebody may have changed the Service while the resource is paused
     name, namespace = visit.identity.name, visit.identity.namespace
-    return naming.service_url(name, namespace, ports[0]["port"], visit.cluster_domain)
+    return naming.service_url(name, namespace, ports[0], visit.cluster_domain)
 
 
 def _condition(

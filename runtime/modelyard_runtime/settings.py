@@ -16,6 +16,7 @@ from modelyard_runtime import errors
 CREDENTIALS_PREFIX = "MODELYARD_CREDENTIALS_"
 DEFAULT_MAX_ARTIFACT_BYTES = 10 * 1024**3
 DEFAULT_MAX_BODY_BYTES = 16 * 1024**2
+DEFAULT_BATCH_MAX_SIZE = 64
 # Every format there is an adapter for; which of them an image serves depends on the libraries in it (formats.catalog).
 FORMATS = (
     "sklearn", "skops", "onnx", "xgboost", "lightgbm", "catboost", "torch", "keras", "mlflow", "custom",
@@ -77,7 +78,28 @@ class FetchSettings:
     digest: str | None = None
     model_format: str | None = None
     max_artifact_bytes: int = DEFAULT_MAX_ARTIFACT_BYTES
+    samples_uri: str | None = None
     credentials: Credentials = Credentials()
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Access:
+    """Who may predict: folders that a Secret is mounted at; None asks for nothing."""
+
+    tokens_dir: Path | None = None
+    tls_dir: Path | None = None
+    client_certificates: bool = False
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class PrepareSettings:
+    """What `prepare` is asked to do."""
+
+    artifact_dir: Path
+    model_format: str | None = None
+    version_policy: VersionPolicy = VersionPolicy.WARN
+    accelerate: bool = True
+    samples: str = "[]"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -92,6 +114,11 @@ class ServeSettings:
     max_body_bytes: int = DEFAULT_MAX_BODY_BYTES
     log_level: str = "info"
     version_policy: VersionPolicy = VersionPolicy.WARN
+    accelerate: bool = True
+    workers: int = 1
+    batch_max_size: int = DEFAULT_BATCH_MAX_SIZE
+    samples: str = "[]"
+    access: Access = Access()
 
 
 def process_settings(environment: Mapping[str, str]) -> ProcessSettings:
@@ -119,6 +146,7 @@ def fetch_settings(environment: Mapping[str, str]) -> FetchSettings:
         digest=digest,
         model_format=_model_format(environment),
         max_artifact_bytes=_integer(environment, "MODELYARD_MAX_ARTIFACT_BYTES", DEFAULT_MAX_ARTIFACT_BYTES),
+        samples_uri=environment.get("MODELYARD_SAMPLES_URI") or None,
         credentials=_credentials(environment),
     )
 
@@ -143,6 +171,28 @@ def serve_settings(environment: Mapping[str, str]) -> ServeSettings:
         max_body_bytes=_integer(environment, "MODELYARD_MAX_BODY_BYTES", DEFAULT_MAX_BODY_BYTES),
         log_level=_log_level(environment),
         version_policy=_version_policy(environment),
+        accelerate=_choice(environment, "MODELYARD_ACCELERATE", ("Auto", "Off")) == "Auto",
+        workers=_integer(environment, "MODELYARD_WORKERS", 1),
+        batch_max_size=_integer(environment, "MODELYARD_BATCH_MAX_SIZE", DEFAULT_BATCH_MAX_SIZE),
+        samples=environment.get("MODELYARD_SAMPLES") or "[]",
+        access=Access(
+            tokens_dir=_directory(environment, "MODELYARD_TOKENS_DIR"),
+            tls_dir=_directory(environment, "MODELYARD_TLS_DIR"),
+            client_certificates=_choice(environment, "MODELYARD_CLIENT_CERTIFICATES", ("Ignore", "Require"))
+            == "Require",
+        ),
+    )
+
+
+def prepare_settings(environment: Mapping[str, str]) -> PrepareSettings:
+    """Gives the settings of `prepare`; raises `StartFailure` (SettingsInvalid) naming the variable."""
+    _log_level(environment)
+    return PrepareSettings(
+        artifact_dir=_artifact_dir(environment),
+        model_format=_model_format(environment),
+        version_policy=_version_policy(environment),
+        accelerate=_choice(environment, "MODELYARD_ACCELERATE", ("Auto", "Off")) == "Auto",
+        samples=environment.get("MODELYARD_SAMPLES") or "[]",
     )
 
 
@@ -166,10 +216,25 @@ def _integer(environment: Mapping[str, str], variable: str, default: int, minimu
 
 
 def _artifact_dir(environment: Mapping[str, str]) -> Path:
-    path = Path(environment.get("MODELYARD_ARTIFACT_DIR") or "/mnt/artifact")
-    if not path.is_absolute():
-        raise _invalid("MODELYARD_ARTIFACT_DIR", f"{str(path)!r} is not an absolute path")
-    return path
+    return _directory(environment, "MODELYARD_ARTIFACT_DIR") or Path("/mnt/artifact")
+
+
+def _directory(environment: Mapping[str, str], variable: str) -> Path | None:
+    """Gives the absolute path that a variable holds; None when it is not set."""
+    text = environment.get(variable)
+    if not text:
+        return None
+    if not Path(text).is_absolute():
+        raise _invalid(variable, f"{text!r} is not an absolute path")
+    return Path(text)
+
+
+def _choice(environment: Mapping[str, str], variable: str, choices: tuple[str, ...]) -> str:
+    """Gives one of the choices; the first when the variable is not set."""
+    value = environment.get(variable) or choices[0]
+    if value not in choices:
+        raise _invalid(variable, f"{value!r} is not a choice; use one of: {', '.join(choices)}")
+    return value
 
 
 def _model_format(environment: Mapping[str, str]) -> str | None:

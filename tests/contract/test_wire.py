@@ -3,6 +3,8 @@
 The two packages never import each other (docs/adr/0001); this test is what holds them together.
 """
 
+import inspect
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,7 +22,20 @@ FULL: dict[str, Any] = {
         "credentials": {"secretName": "models-s3"},
         "name": "Iris.v2",
     },
-    "runtime": {"logLevel": "debug"},
+    "runtime": {
+        "logLevel": "debug",
+        "workers": 3,
+        "batching": {"maxSize": 5},
+        "versionPolicy": "Refuse",
+    },
+    "access": {
+        "tokens": {"secretName": "tokens"},
+        "tls": {"secretName": "certificate", "clientCertificates": "Require"},
+    },
+    "validation": {
+        "samples": [{"inputs": {"X": [[1.0]]}, "expect": [2.0]}],
+        "samplesURI": "s3://models/iris/samples.json",
+    },
     "pod": {"drainSeconds": 7},
 }
 SMALL: dict[str, Any] = {"model": {"uri": "https://host/model.pkl"}}
@@ -33,10 +48,11 @@ def _template(spec: dict[str, Any]) -> dict[str, Any]:
     return pod.render(parsed, "iris-0123456789", config.OperatorConfig(runtime_classes=runtime_classes))
 
 
-def _container(template: dict[str, Any], group: str) -> dict[str, Any]:
-    (container,) = template["spec"][group]
-    assert isinstance(container, dict)
-    return container
+def _container(template: dict[str, Any], name: str) -> dict[str, Any]:
+    found: dict[str, dict[str, Any]] = {
+        each["name"]: each for each in (*template["spec"]["initContainers"], *template["spec"]["containers"])
+    }
+    return found[name]
 
 
 def _environment(container: dict[str, Any]) -> dict[str, str]:
@@ -44,18 +60,19 @@ def _environment(container: dict[str, Any]) -> dict[str, str]:
 
 
 def test_fetch_reads_every_variable_that_is_rendered_for_it() -> None:
-    container = _container(_template(FULL), "initContainers")
+    container = _container(_template(FULL), naming.FETCH)
     read = settings.fetch_settings(_environment(container))
     assert read.uri == "s3://models/iris/model.joblib"
     assert read.digest == "sha256:" + "a" * 64
     assert read.model_format == "sklearn"
     assert str(read.artifact_dir) == naming.ARTIFACT_DIR
     assert read.max_artifact_bytes == 10 * 2**30
+    assert read.samples_uri == "s3://models/iris/samples.json"
     assert settings.process_settings(_environment(container)).log_level == "debug"
 
 
 def test_serve_reads_every_variable_that_is_rendered_for_it() -> None:
-    container = _container(_template(FULL), "containers")
+    container = _container(_template(FULL), naming.SERVE)
     read = settings.serve_settings(_environment(container))
     assert read.model_name == "Iris.v2"
     assert read.model_format == "sklearn"
@@ -63,32 +80,49 @@ def test_serve_reads_every_variable_that_is_rendered_for_it() -> None:
     assert read.drain_seconds == 7
     assert str(read.artifact_dir) == naming.ARTIFACT_DIR
     assert read.log_level == "debug"
+    assert (read.workers, read.batch_max_size) == (3, 5)
+    assert read.version_policy is settings.VersionPolicy.REFUSE
+    assert read.accelerate
+    assert read.samples == '[{"inputs":{"X":[[1.0]]},"expect":[2.0]}]'
+    assert read.access == settings.Access(Path(naming.TOKENS_DIR), Path(naming.TLS_DIR), True)
+
+
+def test_prepare_reads_every_variable_that_is_rendered_for_it() -> None:
+    read = settings.prepare_settings(_environment(_container(_template(FULL), naming.PREPARE)))
+    assert str(read.artifact_dir) == naming.ARTIFACT_DIR
+    assert (read.model_format, read.accelerate) == ("sklearn", True)
+    assert read.version_policy is settings.VersionPolicy.REFUSE
+    assert read.samples == '[{"inputs":{"X":[[1.0]]},"expect":[2.0]}]'
+
+
+def test_nothing_is_prepared_that_nobody_wants_accelerated() -> None:
+    template = _template({**FULL, "runtime": {"accelerate": "Off"}})
+    assert [each["name"] for each in template["spec"]["initContainers"]] == [naming.FETCH]
+    assert not settings.serve_settings(_environment(_container(template, naming.SERVE))).accelerate
 
 
 def test_the_small_case_needs_no_more_than_its_uri() -> None:
     template = _template(SMALL)
-    assert settings.fetch_settings(_environment(_container(template, "initContainers"))).digest is None
-    assert settings.serve_settings(_environment(_container(template, "containers"))).model_name == "iris"
+    assert settings.fetch_settings(_environment(_container(template, naming.FETCH))).digest is None
+    assert settings.serve_settings(_environment(_container(template, naming.SERVE))).model_name == "iris"
 
 
-@pytest.mark.parametrize("group", ["initContainers", "containers"])
+@pytest.mark.parametrize("name", [naming.FETCH, naming.PREPARE, naming.SERVE])
 @pytest.mark.parametrize("spec", [FULL, SMALL], ids=["full", "small"])
-def test_no_variable_is_rendered_that_the_runtime_does_not_know(spec: dict[str, Any], group: str) -> None:
-    known = {
-        naming.ENV_MODEL_URI, naming.ENV_MODEL_DIGEST, naming.ENV_MODEL_FORMAT, naming.ENV_MODEL_NAME,
-        naming.ENV_MAX_ARTIFACT_BYTES, naming.ENV_ARTIFACT_DIR, naming.ENV_PORT, naming.ENV_DRAIN_SECONDS,
-        naming.ENV_LOG_LEVEL,
-    }  # fmt: skip
-    assert set(_environment(_container(_template(spec), group))) <= known
+def test_no_variable_is_rendered_that_the_runtime_does_not_know(spec: dict[str, Any], name: str) -> None:
+    source = inspect.getsource(settings)
+    for variable in _environment(_container(_template(spec), name)):
+        assert f'"{variable}"' in source
 
 
 def test_credentials_reach_fetch_only_and_only_under_the_prefix() -> None:
     template = _template(FULL)
-    (source,) = _container(template, "initContainers")["envFrom"]
+    (source,) = _container(template, naming.FETCH)["envFrom"]
     assert source == {"prefix": settings.CREDENTIALS_PREFIX, "secretRef": {"name": "models-s3"}}
-    assert "envFrom" not in _container(template, "containers")
+    assert "envFrom" not in _container(template, naming.PREPARE)
+    assert "envFrom" not in _container(template, naming.SERVE)
     injected = {f"{settings.CREDENTIALS_PREFIX}{key}": key for key in settings.CREDENTIAL_KEYS}
-    environment = _environment(_container(template, "initContainers")) | injected
+    environment = _environment(_container(template, naming.FETCH)) | injected
     credentials = settings.fetch_settings(environment).credentials
     for key, field in settings.CREDENTIAL_KEYS.items():
         assert getattr(credentials, field) == key
@@ -96,8 +130,9 @@ def test_credentials_reach_fetch_only_and_only_under_the_prefix() -> None:
 
 def test_the_commands_and_the_grace_period_fit() -> None:
     template = _template(FULL)
-    assert _container(template, "initContainers")["args"] == ["fetch"]
-    serve = _container(template, "containers")
+    assert _container(template, naming.FETCH)["args"] == ["fetch"]
+    assert _container(template, naming.PREPARE)["args"] == ["prepare"]
+    serve = _container(template, naming.SERVE)
     assert serve["args"] == ["serve"]
     waits = serve["lifecycle"]["preStop"]["sleep"]["seconds"] + 7
     assert template["spec"]["terminationGracePeriodSeconds"] > waits

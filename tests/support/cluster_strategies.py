@@ -62,7 +62,25 @@ _RESOURCES = st.one_of(
 _REST = _optional(
     resources=_RESOURCES,
     runtime=_optional(
-        logLevel=st.sampled_from(["debug", "info"]), updatePolicy=st.sampled_from(["Auto", "Manual"])
+        logLevel=st.sampled_from(["debug", "info"]),
+        updatePolicy=st.sampled_from(["Auto", "Manual"]),
+        accelerate=st.sampled_from(["Auto", "Off"]),
+        workers=st.integers(1, 4),
+        batching=_optional(maxSize=st.integers(1, 99)),
+        versionPolicy=st.sampled_from(["Warn", "Refuse"]),
+    ),
+    access=_optional(
+        tokens=st.just({"secretName": "tokens"}),
+        tls=st.fixed_dictionaries(
+            {"secretName": st.just("certificate")},
+            optional={"clientCertificates": st.sampled_from(["Ignore", "Require"])},
+        ),
+    ),
+    validation=_optional(
+        samples=st.lists(
+            st.fixed_dictionaries({"inputs": st.just([[1.0]])}, optional={"expect": st.just([1])}), max_size=2
+        ),
+        samplesURI=st.just("s3://models/samples.json"),
     ),
     rollout=_optional(
         strategy=st.sampled_from(["Rolling", "Recreate"]),

@@ -22,6 +22,12 @@ GOOD: dict[str, Any] = {
     "spec.model.credentials.secretName": "models-s3",
     "spec.model.name": "flowers",
     "spec.runtime.class": "default",
+    "spec.access.tokens.secretName": "tokens",
+    "spec.access.tls.secretName": "certificate",
+    "spec.validation.samples[0].inputs": {"X": [[1.0, 2.0]]},
+    "spec.validation.samples[0].expect": [1.0],
+    "spec.validation.samples[0].tolerance": 0.5,
+    "spec.validation.samplesURI": "s3://models/iris/samples.json",
     "spec.autoscaling.maxReplicas": 4,
     "spec.autoscaling.minReplicas": 2,
     "spec.autoscaling.metrics": [

@@ -71,8 +71,10 @@ _OF_EACH_TYPE: dict[str, Any] = {
     "list": [],
     "object": {},
 }
+_ANYTHING: dict[str, Any] = {"text": "x", "a number": 2**53 + 1, "nested": {"X": [[{}]]}, "huge": "h" * HUGE}
 _TYPES = {
     "string": {"text"},
+    "number": {"integer", "float"},
     "integer": {"integer"},
     "boolean": {"true"},
     "array": {"list"},
@@ -85,6 +87,9 @@ def values(field: crd_fields.Field, good: Any) -> Iterator[tuple[str, Any]]:
     node = field.node
     yield "null", None
     is_quantity = node.get("x-kubernetes-int-or-string", False)
+    if not is_quantity and "type" not in node:
+        yield from _ANYTHING.items()
+        return
     fitting = {"text", "integer"} if is_quantity else _TYPES[node["type"]]
     for word, value in _OF_EACH_TYPE.items():
         if word not in fitting:
@@ -95,7 +100,7 @@ def values(field: crd_fields.Field, good: Any) -> Iterator[tuple[str, Any]]:
         yield from _near(node["enum"])
     elif node["type"] == "string":
         yield from _texts(node, good)
-    elif node["type"] == "integer":
+    elif node["type"] in ("integer", "number"):
         yield from _numbers(node)
     elif node["type"] == "boolean":
         yield from (("false", False), ("true", True), ("one", 1), ("yes", "yes"))

@@ -13,10 +13,10 @@ def build(model_deployment: api.ModelDeployment) -> Manifest:
         metadata["annotations"] = dict(service.annotations)
     port = {
         "name": naming.HTTP_PORT_NAME,
-        "port": service.port,
+        "port": model_deployment.service_port,
         "targetPort": naming.HTTP_PORT_NAME,
         "protocol": "TCP",
-        "appProtocol": "http",
+        "appProtocol": model_deployment.scheme,
     }
     return {
         "apiVersion": Kind.SERVICE.api_version,

@@ -73,6 +73,7 @@ RUNTIME_FAILURES: Mapping[str, str] = {
     "LoadFailed": "The artifact could not be loaded as a model.",
     "VersionMismatch": "Another version of its library wrote the model, and spec.runtime.versionPolicy is Refuse.",
     "WarmupFailed": "The model was loaded but did not answer.",
+    "SampleMismatch": "The model answered one of spec.validation's samples wrongly.",
     INTERNAL_ERROR: "The runtime failed in a way it did not foresee; its log says more.",
 }
 

@@ -34,6 +34,7 @@ class Reason(enum.Enum):
     LOAD_FAILED = "LoadFailed"
     VERSION_MISMATCH = "VersionMismatch"
     WARMUP_FAILED = "WarmupFailed"
+    SAMPLE_MISMATCH = "SampleMismatch"
     INTERNAL_ERROR = "InternalError"
 
     @property
@@ -60,6 +61,7 @@ EXIT_CODES: Mapping[Reason, int] = {
     Reason.LOAD_FAILED: 70,
     Reason.VERSION_MISMATCH: 79,  # the first after sysexits.h, which has no word for it
     Reason.WARMUP_FAILED: 71,
+    Reason.SAMPLE_MISMATCH: 79,
     Reason.INTERNAL_ERROR: 1,
 }
 

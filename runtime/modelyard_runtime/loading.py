@@ -11,7 +11,7 @@ from collections.abc import Callable
 import msgspec
 import numpy as np
 
-from modelyard_runtime import cpu, errors, lifecycle, scheduling, service, settings
+from modelyard_runtime import cpu, errors, lifecycle, samples, scheduling, service, settings
 from modelyard_runtime.artifact import store
 from modelyard_runtime.formats import adapters, detection
 from modelyard_runtime.formats import model as models
@@ -24,12 +24,21 @@ _REPEATS = 5  # the first calls import and allocate; the fastest is what the mod
 def load(options: settings.ServeSettings, enter: Callable[[lifecycle.Stage], None]) -> service.Served:
     """Gives the loaded and warmed model; raises `StartFailure`."""
     started = time.monotonic()
-    manifest, path = store.Store(options.artifact_dir).open()
+    folder = store.Store(options.artifact_dir)
+    manifest, path = folder.open()
     model_format = detection.require_known(path, options.model_format)
     model = adapters.load(model_format, path, models.LoadOptions(threads=cpu.allowed_threads()))
     enter(lifecycle.Stage.WARMING)
     cost = warm_up(model)
+    samples.check(model, read_samples(options.samples, folder))
     return service.Served(model, manifest, cost, load_seconds=time.monotonic() - started)
+
+
+def read_samples(inline: str, folder: store.Store) -> tuple[samples.Placed, ...]:
+    """Gives the samples of the spec and those of the samples file; raises `StartFailure` (SettingsInvalid)."""
+    listed = samples.decode(inline, "spec.validation.samples")
+    file = folder.read_samples()
+    return listed if file is None else listed + samples.decode(file, "spec.validation.samplesURI")
 
 
 def warm_up(model: models.Model) -> scheduling.Cost:

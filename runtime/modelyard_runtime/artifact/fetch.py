@@ -20,6 +20,7 @@ _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 # Between attempts at one file. The kubelet starts the container again after that: minutes would only hide the reason.
 _RETRY_DELAYS_SECONDS = (0.5, 1.0, 2.0)
+MAX_SAMPLES_BYTES = 16 * 1024**2  # what a server would refuse as one request is no sample either
 
 
 def fetch(
@@ -35,6 +36,7 @@ def fetch(
     enter(lifecycle.Stage.FETCHING)
     location = uris.parse(options.uri)
     folder = store.Store(options.artifact_dir)
+    _fetch_samples(options, ambient, folder, _Retrying(sleep))
     if (present := folder.complete(location.shown, options.digest)) is not None:
         _log.info("already fetched", extra={"fields": {"uri": present.uri, "digest": present.digest}})
         return present
@@ -48,6 +50,27 @@ def fetch(
     _verify_digest(options.digest, actual_digest, location.shown)
     detection.require_known(staged, options.model_format)
     return folder.commit(staged, location.shown, actual_digest, size_bytes)
+
+
+def _fetch_samples(
+    options: settings.FetchSettings, ambient: Mapping[str, str], folder: store.Store, retrying: "_Retrying"
+) -> None:
+    """Brings the samples file beside the artifact, with the same credentials."""
+    if options.samples_uri is None:
+        folder.commit_samples(None)
+        return
+    location = uris.parse(options.samples_uri)
+    origin = _open_source(location, options.credentials, ambient)
+    staged = folder.prepare_samples()
+    listing = retrying.run(origin.list_files)
+    if listing.is_folder:
+        raise errors.StartFailure(
+            errors.Reason.SETTINGS_INVALID,
+            f"spec.validation.samplesURI: {location.shown} is a folder; name the JSON file with the samples",
+        )
+    progress = transfer.Progress(location.shown)
+    retrying.run(_attempt(origin, listing.files[0], staged, MAX_SAMPLES_BYTES, progress))
+    folder.commit_samples(staged)
 
 
 def _open_source(

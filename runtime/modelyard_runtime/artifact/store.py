@@ -2,6 +2,7 @@
 
     <artifact dir>/manifest.json      written last; without it there is no artifact
     <artifact dir>/content/<name>     the file or folder
+    <artifact dir>/samples.json       what the model must answer, when spec.validation.samplesURI names a file
     <artifact dir>/.staging/<name>    a fetch in progress; removed at the next start
 
 Called by `artifact.fetch` (writes) and `loading` (reads). It must never leave a manifest beside content that it does
@@ -25,6 +26,7 @@ class Store:
         self._manifest_path = directory / manifests.FILE_NAME
         self._content = directory / "content"
         self._staging = directory / ".staging"
+        self._samples = directory / "samples.json"
 
     def complete(self, uri: str, pinned_digest: str | None) -> manifests.Manifest | None:
         """Gives the manifest when this very artifact is already here, whole and unaltered (it is hashed again)."""
@@ -63,6 +65,33 @@ class Store:
         except OSError as error:
             raise transfer.disk_failure(error) from error
         return manifest
+
+    def prepare_samples(self) -> Path:
+        """Gives the path to fetch the samples file to."""
+        try:
+            self._directory.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise transfer.disk_failure(error) from error
+        return self._directory / ".samples.json"
+
+    def commit_samples(self, staged: Path | None) -> None:
+        """Makes the staged file the one with the samples; None means that there are none any more."""
+        try:
+            if staged is None:
+                self._samples.unlink(missing_ok=True)
+            else:
+                staged.replace(self._samples)
+        except OSError as error:
+            raise transfer.disk_failure(error) from error
+
+    def read_samples(self) -> bytes | None:
+        """Gives the samples file, None when there is none."""
+        try:
+            return self._samples.read_bytes()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise transfer.disk_failure(error) from error
 
     def open(self) -> tuple[manifests.Manifest, Path]:
         """Gives the manifest and the path of the artifact; raises `StartFailure` when fetch has not run."""

@@ -16,16 +16,18 @@ from modelyard_runtime import errors
 
 
 class Format(msgspec.Struct, frozen=True):
-    """One format. `suffixes` and `folder_files` tell it by name where the content says nothing better.
+    """One format. The names tell it where the content says nothing better.
 
-    `folder_files` are files that make the folder they are in a model of this format, as a whole.
+    A file that ends in one of `suffixes` is meant to be of this format; in a folder, one of `folder_names` may be the
+    model, too. `folder_marks` are files that make the folder they are in a model of this format, as a whole.
     """
 
     title: str
     module: str
     libraries: tuple[str, ...]
     suffixes: tuple[str, ...] = ()
-    folder_files: tuple[str, ...] = ()
+    folder_names: tuple[str, ...] = ()
+    folder_marks: tuple[str, ...] = ()
 
 
 _PACKAGE = "modelyard_runtime.formats"
@@ -39,17 +41,21 @@ FORMATS: Mapping[str, Format] = {
     ),
     "skops": Format("a skops model", f"{_PACKAGE}.skops", ("skops", "sklearn", "pandas"), (".skops",)),
     "onnx": Format("an ONNX model", f"{_PACKAGE}.onnx", ("onnxruntime",), (".onnx",)),
-    "xgboost": Format("an XGBoost model", f"{_PACKAGE}.xgboost", ("xgboost",), (".ubj", ".json")),
-    "lightgbm": Format("a LightGBM model", f"{_PACKAGE}.lightgbm", ("lightgbm",), (".txt",)),
+    "xgboost": Format("an XGBoost model", f"{_PACKAGE}.xgboost", ("xgboost",), (".ubj",), ("model.json",)),
+    "lightgbm": Format("a LightGBM model", f"{_PACKAGE}.lightgbm", ("lightgbm",), (), ("model.txt",)),
     "catboost": Format("a CatBoost model", f"{_PACKAGE}.catboost", ("catboost",), (".cbm",)),
     "torch": Format("a PyTorch model", f"{_PACKAGE}.torch", ("torch",), (".pt2", ".pt")),
     "keras": Format("a Keras model", f"{_PACKAGE}.keras", ("keras",), (".keras",)),
-    "mlflow": Format("an MLflow model folder", f"{_PACKAGE}.mlflow", ("mlflow",), (), ("MLmodel",)),
-    "custom": Format("a model with code of its own", f"{_PACKAGE}.custom", (), (), ("model.py",)),
+    "mlflow": Format("an MLflow model folder", f"{_PACKAGE}.mlflow", ("mlflow",), folder_marks=("MLmodel",)),
+    "custom": Format("a model with code of its own", f"{_PACKAGE}.custom", (), folder_marks=("model.py",)),
 }
 
-# In a folder, the file to load is called `model` and has one of these endings. The first that exists is taken.
-FILE_NAMES = tuple(f"model{suffix}" for one in FORMATS.values() for suffix in one.suffixes)
+# In a folder, the file to load is called like this. The first that exists is taken.
+FILE_NAMES = tuple(
+    name
+    for one in FORMATS.values()
+    for name in (*(f"model{suffix}" for suffix in one.suffixes), *one.folder_names)
+)
 
 
 def by_suffix(name: str) -> str | None:

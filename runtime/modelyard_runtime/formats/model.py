@@ -110,10 +110,14 @@ class Signature(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LoadOptions(msgspec.Struct, frozen=True):
-    """What an adapter may do while it loads: run code that the artifact brings along, and use that many threads."""
+    """What an adapter may do while it loads.
+
+    Run code that the artifact brings along; use that many threads; refuse what another version of its library wrote.
+    """
 
     allows_code: bool = False
     threads: int = 1
+    refuses_other_versions: bool = False
 
 
 DEFAULT_OPTIONS = LoadOptions()

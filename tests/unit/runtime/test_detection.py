@@ -35,7 +35,7 @@ LOOKS = {
     b"<!DOCTYPE html><html>": "an HTML page",
     b"\n <HTML lang=en>": "an HTML page",
     b"<?xml version='1.0'?><Error><Code>NoSuchKey</Code></Error>": "an XML document",
-    b'{"learner": {}}': "a JSON file",
+    b'{"learned": {}}': "a JSON file",
     b"version https://git-lfs.github.com/spec/v1\noid sha256:1": "a Git LFS pointer",
     b"#!/bin/sh\nrm -rf /": "a script",
     b"a,b,c\n1,2,3\n": "a text file",

@@ -1,7 +1,7 @@
 """Samples: requests whose answers are known, which a model has to give before it gets traffic.
 
-`loading` calls `check` before the process is ready, and `prepare` compares engines on the same requests. The answers are
-those that callers get: the same decoders, the same model. Pure apart from predicting.
+`loading` calls `check` before the process is ready, and `prepare` compares engines on the same requests. The answers
+are those that callers get: the same decoders, the same model. Pure apart from predicting.
 """
 
 import math

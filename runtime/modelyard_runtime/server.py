@@ -16,7 +16,9 @@ from types import FrameType
 import uvicorn
 
 from modelyard_runtime import errors, lifecycle, loading, logs, metrics, service, settings
-from modelyard_runtime.http import app, connection, guard
+from modelyard_runtime.access import certificate as certificates
+from modelyard_runtime.access import tokens
+from modelyard_runtime.http import app, connection, gate, guard
 
 _log = logging.getLogger(__name__)
 # Longer than the idle time of common load balancers (60 s), which must be the first to close.
@@ -24,6 +26,7 @@ _KEEP_ALIVE_SECONDS = 75
 _BACKLOG = 2048
 # After the drain: what is still being written may finish; a client that hangs is cut off.
 _LAST_WRITE_SECONDS = 2
+_TICKS_BETWEEN_RENEWALS = 50  # five seconds
 
 
 class Server(uvicorn.Server):
@@ -41,6 +44,7 @@ class Server(uvicorn.Server):
         self._guard = guarded
         self._options = options
         self._drain: lifecycle.Drain | None = None
+        self.certificate: certificates.Certificate | None = None
         self.failure: errors.StartFailure | None = None
         self.failed_stage = lifecycle.Stage.LOADING
 
@@ -68,6 +72,8 @@ class Server(uvicorn.Server):
             time.monotonic(), self._guard.last_request_at, self._guard.in_flight
         ):
             self.should_exit = True
+        if self.certificate is not None and counter % _TICKS_BETWEEN_RENEWALS == 0:
+            self.certificate.renew()
         return await super().on_tick(counter)
 
     def _run_loading(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -121,7 +127,9 @@ def serve(options: settings.ServeSettings) -> Server:
     """Serves until told to stop, and gives the server for its verdict: `failure` is None after a clean stop."""
     counters = metrics.Metrics()
     served = service.Service(options.model_name, counters)
-    guarded = app.create_app(served, counters, options.max_body_bytes, version())
+    certificate = _certificate(options.access)
+    rules = gate.Rules(_tokens(options), options.access.client_certificates)
+    guarded = app.create_app(served, counters, options.max_body_bytes, version(), rules)
     config = uvicorn.Config(
         guarded,
         loop="uvloop",
@@ -133,13 +141,33 @@ def serve(options: settings.ServeSettings) -> Server:
         server_header=False,
         timeout_keep_alive=_KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=_LAST_WRITE_SECONDS,
+        ssl_context_factory=None if certificate is None else lambda _config, _default: certificate.context,
     )
     server = Server(config, served, guarded, options)
+    server.certificate = certificate
     _log.info(
         "loading", extra={"fields": {"model": options.model_name, "port": options.port, "pid": os.getpid()}}
     )
     server.run([_listen(options.port)])
     return server
+
+
+def _tokens(options: settings.ServeSettings) -> tokens.Tokens | None:
+    """Gives the tokens that requests must have; raises `StartFailure` when there should be some and are none."""
+    if options.access.tokens_dir is None:
+        return None
+    known = tokens.Tokens(options.access.tokens_dir, time.monotonic, options.workers)
+    known.load()
+    return known
+
+
+def _certificate(access: settings.Access) -> certificates.Certificate | None:
+    """Gives the certificate to serve with; raises `StartFailure` when there should be one and is none."""
+    if access.tls_dir is None:
+        return None
+    certificate = certificates.Certificate(access.tls_dir, access.client_certificates)
+    certificate.load()
+    return certificate
 
 
 def _listen(port: int) -> socket.socket:

@@ -12,12 +12,18 @@ import starlette.requests
 import starlette.routing
 
 from modelyard_runtime import metrics, service
+from modelyard_runtime.http import asgi, gate, guard, health, inference, metadata, openapi
 from modelyard_runtime.http import errors as http_errors
-from modelyard_runtime.http import guard, health, inference, metadata, openapi
+
+EVERYBODY = gate.Rules()
 
 
 def create_app(
-    served: service.Service, counters: metrics.Metrics, max_body_bytes: int, version: str
+    served: service.Service,
+    counters: metrics.Metrics,
+    max_body_bytes: int,
+    version: str,
+    rules: gate.Rules = EVERYBODY,
 ) -> guard.Guard:
     """Gives the guarded application."""
     # No documentation pages: FastAPI's load their scripts from a content delivery network.
@@ -41,7 +47,8 @@ def create_app(
         return document
 
     app.openapi = describe  # type: ignore[method-assign]
-    return guard.Guard(app, served, counters, max_body_bytes)
+    gated: asgi.Application = app if rules.are_open else gate.Gate(app, rules)
+    return guard.Guard(gated, served, counters, max_body_bytes)
 
 
 async def _answer_unexpected(request: starlette.requests.Request, error: Exception) -> fastapi.Response:

@@ -10,6 +10,7 @@ from typing import Any
 
 from uvicorn.protocols.http import httptools_impl
 
+from modelyard_runtime.http import asgi, gate
 from modelyard_runtime.http import errors as http_errors
 
 HEAD_SECONDS = 10.0
@@ -66,6 +67,10 @@ class BoundedConnection(httptools_impl.HttpToolsProtocol):
         if sum(len(name) + len(value) + 4 for name, value in self.headers) > HEAD_BYTES:
             self._refuse(431, f"the request's head has more than {HEAD_BYTES} bytes")
             return
+        if self.scheme == "https":
+            # Verified by the handshake, which takes none that it can't verify.
+            scope: asgi.Scope = self.scope  # type: ignore[assignment]
+            scope[gate.CERTIFIED] = bool(self.transport.get_extra_info("peercert"))
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from modelyard_runtime import lifecycle, metrics, scheduling, service
 from modelyard_runtime.artifact import manifest as manifests
 from modelyard_runtime.formats import model as models
-from modelyard_runtime.http import app, guard
+from modelyard_runtime.http import app, gate, guard
 
 MANIFEST = manifests.Manifest(
     uri="s3://models/m/model.joblib", digest="sha256:" + "a" * 64, path="content/model.joblib", bytes=7
@@ -67,12 +67,15 @@ def predict(model: models.Model, table: models.Table, output: str = models.PREDI
 
 
 def served(
-    model: FakeModel | None, cost: scheduling.Cost = FREE, max_body_bytes: int = 10_000
+    model: FakeModel | None,
+    cost: scheduling.Cost = FREE,
+    max_body_bytes: int = 10_000,
+    rules: gate.Rules = app.EVERYBODY,
 ) -> tuple[guard.Guard, service.Service]:
     """An application that serves `model`, or that is still loading."""
     counters = metrics.Metrics()
     inference = service.Service("m", counters)
-    guarded = app.create_app(inference, counters, max_body_bytes, "9.9.9")
+    guarded = app.create_app(inference, counters, max_body_bytes, "9.9.9", rules)
     if model is not None:
         inference.enter(lifecycle.Stage.WARMING)
         inference.serve(service.Served(model, MANIFEST, cost, 0.5))

@@ -46,7 +46,7 @@ FORMATS: Mapping[str, Format] = {
     "catboost": Format("a CatBoost model", f"{_PACKAGE}.catboost", ("catboost",), (".cbm",)),
     "torch": Format("a PyTorch model", f"{_PACKAGE}.torch", ("torch",), (".pt2", ".pt")),
     "keras": Format("a Keras model", f"{_PACKAGE}.keras", ("keras",), (".keras",)),
-    "mlflow": Format("an MLflow model folder", f"{_PACKAGE}.mlflow", ("mlflow",), folder_marks=("MLmodel",)),
+    "mlflow": Format("an MLflow model folder", f"{_PACKAGE}.mlflow", ("yaml",), folder_marks=("MLmodel",)),
     "custom": Format("a model with code of its own", f"{_PACKAGE}.custom", (), folder_marks=("model.py",)),
 }
 

@@ -44,6 +44,8 @@ NEEDS = {
         # runc applies the pods' seccomp profiles with it.
         Need("libseccomp-dev", file=("/usr/include/seccomp.h",)),
     ),
+    # The model server's page is looked at as a person does.
+    "browser": (Need("chromium", program="chromium"),),
     "images": (Need("buildah", program="buildah"), Need("debootstrap", program="debootstrap")),
 }
 

@@ -12,7 +12,7 @@ import starlette.requests
 import starlette.routing
 
 from modelyard_runtime import metrics, service
-from modelyard_runtime.http import asgi, gate, guard, health, inference, metadata, openapi
+from modelyard_runtime.http import asgi, gate, guard, health, inference, metadata, openapi, page
 from modelyard_runtime.http import errors as http_errors
 
 EVERYBODY = gate.Rules()
@@ -37,6 +37,7 @@ def create_app(
     ]
     app.include_router(health.build_router(served, counters))
     app.include_router(metadata.build_router(served, version))
+    app.include_router(page.build_router())
     app.add_exception_handler(starlette.exceptions.HTTPException, _answer_http_error)
     app.add_exception_handler(Exception, _answer_unexpected)
 

@@ -10,7 +10,7 @@ import orjson
 
 from modelyard_runtime import errors, service
 from modelyard_runtime.http import errors as http_errors
-from modelyard_runtime.http import inference
+from modelyard_runtime.http import inference, page
 from modelyard_runtime.protocols import rows, v2
 
 
@@ -18,9 +18,11 @@ def build_router(served: service.Service, version: str) -> fastapi.APIRouter:
     """Gives the routes."""
     router = fastapi.APIRouter(tags=["metadata"])
 
-    @router.get("/", summary="What is here and how to call it")
-    async def index() -> dict[str, Any]:
-        return describe_server(served, version)
+    @router.get("/", summary="What is here and how to call it; for browsers a page to try it on")
+    async def index(request: fastapi.Request) -> fastapi.Response:
+        if page.is_wanted(request.headers.get("accept", "")):
+            return page.respond("page.html")
+        return _json(200, orjson.dumps(describe_server(served, version)))
 
     @router.get("/v2", summary="The server")
     async def server() -> dict[str, Any]:

@@ -73,11 +73,13 @@ update-golden: venv  ## Write the golden manifests of the operator's tests anew;
 
 lock: venv  ## Resolve the dependencies anew (hashes, no addresses)
 	UV="$(UV)" sh scripts/lock.sh
+	UV="$(UV)" sh scripts/lock_peers.sh
 
 verify: venv  ## Generated files and locks agree with their sources; the tree is clean afterwards
 	UV="$(UV)" sh scripts/lock.sh --check
+	UV="$(UV)" sh scripts/lock_peers.sh --check
 	$(MAKE) generate
-	git diff --exit-code -- crds charts docs/reference requirements
+	git diff --exit-code -- crds charts docs/reference requirements bench/peers
 
 images: venv  ## Build the operator and runtime images and print their sizes
 	@$(BIN)/python -m devcluster build-images

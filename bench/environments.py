@@ -58,6 +58,8 @@ def _make(environment: Path, requirements: Path) -> None:
             "pip",
             "install",
             "--quiet",
+            # Now, so that the first program that imports them is not the one that waits for it.
+            "--compile-bytecode",
             "--require-hashes",
             "--python",
             environment / "bin" / "python",

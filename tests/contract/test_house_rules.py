@@ -32,7 +32,7 @@ def test_every_module_says_why_it_exists() -> None:
 
 
 def test_locks_carry_hashes_and_no_addresses() -> None:
-    for path in _tracked("requirements/*.txt"):
+    for path in _tracked("requirements/*.txt", "bench/peers/*.txt"):
         text = path.read_text()
         assert "://" not in text, path
         assert "--hash=sha256:" in text, path

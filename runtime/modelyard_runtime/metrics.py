@@ -4,12 +4,41 @@ Made once by `__main__`; `http.guard`, `service` and `loading` write to it, `htt
 Labels are closed sets: nothing a caller sends becomes a label value.
 """
 
-import prometheus_client
+from collections.abc import Callable, Iterable
 
+import prometheus_client
+from prometheus_client import core, registry
+
+from modelyard_runtime import drift
 from modelyard_runtime.formats import model as models
 
 # From half a millisecond, where small models live, to the half minute of a hopeless one.
 _SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+
+
+class _Inputs(registry.Collector):
+    """The figures of the model's features, as gauges: they are of a sample, so none of them counts everything."""
+
+    def __init__(self, figures: Callable[[], Iterable[drift.Figures]]) -> None:
+        self._figures = figures
+
+    def collect(self) -> Iterable[prometheus_client.Metric]:
+        """Gives one metric for each figure, one series for each feature."""
+        meanings = {
+            "rows": "Rows looked at, a sample of all.",
+            "missing": "Missing values among them.",
+            "out_of_range": "Values outside what the training data held, where the artifact says so.",
+            "mean": "Mean of the values that are numbers.",
+            "variance": "Variance of the values that are numbers.",
+        }
+        families = {
+            name: core.GaugeMetricFamily(f"modelyard_feature_{name}", meaning, labels=["feature"])
+            for name, meaning in meanings.items()
+        }
+        for figures in self._figures():
+            for name, family in families.items():
+                family.add_metric([figures.feature], getattr(figures, name))
+        return families.values()
 
 
 class Metrics:
@@ -32,6 +61,10 @@ class Metrics:
         self._info = self._gauge(
             "model_info", "Always 1; the labels say what is served.", "model", "format", "digest", "versions"
         )
+
+    def watch(self, figures: Callable[[], Iterable[drift.Figures]]) -> None:
+        """Publishes what callers send, read from `figures` at each scrape."""
+        self.registry.register(_Inputs(figures))
 
     def _counter(self, name: str, meaning: str, *labels: str) -> prometheus_client.Counter:
         return prometheus_client.Counter(f"modelyard_{name}", meaning, labels, registry=self.registry)

@@ -38,10 +38,12 @@ class Kind(enum.Enum):
 
 
 class Feature(msgspec.Struct, frozen=True):
-    """One column of a table."""
+    """One column of a table; `low` and `high` bound what the training data held, where the artifact says so."""
 
     name: str
     kind: Kind
+    low: float | None = None
+    high: float | None = None
 
 
 class TensorSpec(msgspec.Struct, frozen=True):
@@ -92,6 +94,13 @@ class Signature(msgspec.Struct, frozen=True, kw_only=True):
     def default_outputs(self) -> frozenset[str]:
         """The outputs a caller gets who names none."""
         return frozenset(output.name for output in self.outputs) - self.on_request
+
+    def place(self, row: int, column: int) -> str:
+        """Gives what to call a value of a table: its row, counted from 0, and its feature, by name if it has one."""
+        feature: int | str = column
+        if self.is_named and self.features is not None and column < len(self.features):
+            feature = self.features[column].name
+        return f"{TABLE}, row {row}, feature {feature!r}"
 
     @property
     def expected(self) -> str:

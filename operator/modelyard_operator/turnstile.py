@@ -27,6 +27,9 @@ class Turnstile:
         self._due: dict[Key, None] = {}  # who waits, in the order of their coming
         self._busy: dict[Key, State] = {}  # whose update is under way or has failed
         self._granted: Key | None = None
+        # Who hasn't been looked at, as far as is known: all are gone through again only when nobody is left in it, so
+        # that thousands that wait after a restart cost no look at thousands each.
+        self._unseen: set[Key] = set()
 
     def report(self, key: Key, state: State) -> Turn:
         """Tell how far a model is; gives whether it may adopt the newer image that it waits for."""
@@ -47,8 +50,9 @@ class Turnstile:
 
     def forget(self, key: Key) -> None:
         """Tell that a model is gone."""
-        if self._states.pop(key, None) is None:
+        if self._states.pop(key, None) is None and key not in self._unseen:
             return
+        self._unseen.discard(key)
         self._due.pop(key, None)
         self._busy.pop(key, None)
         if key == self._granted:
@@ -57,6 +61,7 @@ class Turnstile:
 
     def _note(self, key: Key, state: State) -> None:
         self._states[key] = state
+        self._unseen.discard(key)
         if state is State.DUE:
             self._due.setdefault(key)
         else:
@@ -81,4 +86,6 @@ class Turnstile:
             self._wake(next(iter(self._due)))
 
     def _has_seen_all(self) -> bool:
-        return all(key in self._states for key in self._keys())
+        if not self._unseen:
+            self._unseen = {key for key in self._keys() if key not in self._states}
+        return not self._unseen

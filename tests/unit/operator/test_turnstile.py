@@ -109,3 +109,27 @@ def test_while_nobody_waits_no_visit_costs_a_look_at_all_others() -> None:
     turnstile = Turnstile(keys, lambda _key: None)
     for number in range(3):
         assert turnstile.report(("ns", f"model-{number}"), State.IDLE) is Turn.WAITING
+
+
+def test_thousands_that_wait_after_a_restart_do_not_each_look_at_all_others() -> None:
+    keys = [("ns", f"model-{number}") for number in range(1000)]
+    looked = 0
+
+    def look() -> list[Key]:
+        nonlocal looked
+        looked += 1
+        return keys
+
+    turnstile = Turnstile(look, lambda _key: None)
+    turns = [turnstile.report(key, State.DUE) for key in keys]
+    assert turns == [*[Turn.WAITING] * 999, Turn.GRANTED]
+    assert looked <= 3
+
+
+def test_one_that_goes_before_it_was_looked_at_is_waited_for_no_longer() -> None:
+    operator = Operator(A, B)
+    assert operator.report(A, State.DUE) is Turn.WAITING
+    operator.keys.remove(B)
+    operator.turnstile.forget(B)
+    assert operator.woken == [A]
+    assert operator.report(A, State.DUE) is Turn.GRANTED

@@ -1,40 +1,40 @@
-"""scikit-learn models in joblib or pickle files.
+"""scikit-learn models: what is in a joblib or pickle file, or what `formats.skops` read without running code.
 
-`loading` calls `load` in a worker thread; importing this module imports scikit-learn, so nothing else may.
+`adapters` imports it on demand; importing this module imports scikit-learn, so nothing else may.
 Loading a pickle runs code that the file chooses: the digest was verified before, and the process has no credentials.
 """
 
+import contextlib
 import logging
-import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import joblib
+import msgspec
 import numpy as np
-import pandas as pd
 import sklearn
 import sklearn.exceptions
-import sklearn.utils
 import sklearn.utils.validation
 
 from modelyard_runtime import errors
-from modelyard_runtime.formats import detection, sklearn_signature
+from modelyard_runtime.formats import detection, sklearn_shortcuts, sklearn_signature, versions, wording
 from modelyard_runtime.formats import model as models
 
 _log = logging.getLogger(__name__)
 
 
 class SklearnModel:
-    """A fitted scikit-learn estimator."""
+    """A fitted scikit-learn estimator, or one of another library that keeps to its conventions."""
 
     format = "sklearn"
     engine = "scikit-learn"
 
     def __init__(self, estimator: Any, signature: models.Signature, notes: tuple[str, ...]) -> None:
         self._estimator = estimator
-        self._frame = _FrameBuilder(signature) if signature.is_named else None
+        self._build = _frame_builder(estimator, signature) if signature.is_named else None
+        self._checks = sklearn_shortcuts.Checks(estimator)
         self.signature = signature
         self.versions: Mapping[str, str] = {"scikit-learn": sklearn.__version__, "numpy": np.__version__}
         self.warnings = notes
@@ -42,95 +42,128 @@ class SklearnModel:
     def predict(
         self, inputs: models.Tensors, wanted: frozenset[str], parameters: Mapping[str, models.Scalar]
     ) -> models.Tensors:
-        """Gives the estimator's predictions and, when wanted, probabilities."""
+        """Gives the wanted outputs; each is called like the method of the estimator that gives it."""
         del parameters
         table = inputs[models.TABLE]
         try:
-            data = table if self._frame is None else self._frame.build(table)
-            # An output is called like the method that gives it.
-            return {name: np.asarray(getattr(self._estimator, name)(data)) for name in wanted}
-        except ValueError as error:
-            # scikit-learn and pandas report input they can't take as ValueError.
-            raise errors.InvalidInput(f"the model can't take this input: {_one_line(error)}") from error
+            data = table if self._build is None else self._build(table)
+            self._checks.adjust(table)
+            return {name: as_array(getattr(self._estimator, name)(data)) for name in wanted}
+        except (ValueError, TypeError) as error:
+            # scikit-learn and pandas report input they can't take as ValueError, and as TypeError where text and
+            # missing values meet in one column. Numbers that pass as such are the caller's fault only by value.
+            if isinstance(error, TypeError) and table.dtype.kind != "O":
+                raise _model_failed(error) from error
+            raise errors.InvalidInput(self._refusal(table, error)) from error
         except Exception as error:
             # An estimator is foreign code: whatever it raises, the request fails and the server lives.
-            _log.debug("predict raised", exc_info=True)
-            raise errors.ModelFailed(
-                f"the model failed to predict: {type(error).__name__}: {_one_line(error)}"
-            ) from error
+            raise _model_failed(error) from error
 
-
-class _FrameBuilder:
-    """Makes the DataFrame a model was fitted on from plain rows."""
-
-    def __init__(self, signature: models.Signature) -> None:
-        features = signature.features or ()
-        self._names = pd.Index([feature.name for feature in features])
-        self._numeric = [feature.name for feature in features if feature.kind is models.Kind.NUMBER]
-
-    def build(self, table: models.Table) -> pd.DataFrame:
-        frame = pd.DataFrame(table, columns=self._names, copy=False)
-        if table.dtype.kind == "O":
-            frame = frame.astype(dict.fromkeys(self._numeric, np.float64))
-        return frame
+    def _refusal(self, table: models.Table, error: Exception) -> str:
+        """Gives the words for a refused table: the value to blame, when it is NaN or infinite and NaN is refused."""
+        if table.dtype.kind == "f" and not (finite := np.isfinite(table)).all():
+            row, column = np.argwhere(~finite)[0].tolist()
+            value = "missing (NaN)" if np.isnan(table[row, column]) else "infinite"
+            place = self.signature.place(row, column)
+            return f"{place} is {value}, and the model refuses it: {wording.one_line(error)}"
+        return f"the model can't take this input: {wording.one_line(error)}"
 
 
 def load(path: Path, options: models.LoadOptions = models.DEFAULT_OPTIONS) -> SklearnModel:
-    """Loads the estimator in a file or folder; raises `StartFailure` (LoadFailed)."""
-    del options
+    """Loads the estimator in a file or folder; raises `StartFailure` (LoadFailed, VersionMismatch)."""
     file = detection.find_model_file(path)
+    with versions_noted() as written:
+        estimator = _unpickle(file)
+    return from_estimator(
+        estimator, file.name, versions.notes("scikit-learn", written, sklearn.__version__, options)
+    )
+
+
+def from_estimator(estimator: Any, name: str, notes: tuple[str, ...]) -> SklearnModel:
+    """Gives the model of a fitted estimator from the file `name`; raises `StartFailure` (LoadFailed)."""
+    if not any(hasattr(estimator, method) for method in sklearn_signature.ANSWERS):
+        raise wording.load_failed(
+            f"the artifact {name!r} holds {wording.a(type(estimator).__name__)}, which has no predict or transform "
+            "method; save the fitted estimator or pipeline itself"
+        )
+    _require_fitted(estimator, name)
+    for note in notes:
+        _log.warning("version mismatch", extra={"fields": {"problem": note}})
+    signature = sklearn_signature.read(estimator)
+    is_row_wise = sklearn_shortcuts.is_row_wise(estimator)
+    return SklearnModel(estimator, msgspec.structs.replace(signature, is_row_wise=is_row_wise), notes)
+
+
+@contextlib.contextmanager
+def versions_noted() -> Iterator[set[str]]:
+    """Collects the versions of scikit-learn, other than this one, that wrote what is loaded meanwhile."""
+    written: set[str] = set()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("ignore")
         warnings.simplefilter("always", sklearn.exceptions.InconsistentVersionWarning)
-        estimator = _unpickle(file)
-    if not hasattr(estimator, "predict"):
-        raise _load_failed(
-            f"the artifact {file.name!r} holds {_a(type(estimator).__name__)}, not an estimator: "
-            "it has no predict method; dump the fitted estimator or pipeline itself"
-        )
-    _require_fitted(estimator, file.name)
-    notes = _version_notes(caught)
-    for note in notes:
-        _log.warning("version mismatch", extra={"fields": {"problem": note}})
-    try:
-        tags = sklearn.utils.get_tags(sklearn_signature.first_step(estimator)).input_tags
-    except (AttributeError, TypeError):
-        # An estimator of another library that only has predict: nothing is known about its input.
-        tags = sklearn.utils.InputTags(string=True, categorical=True, allow_nan=True)
-    return SklearnModel(estimator, sklearn_signature.read(estimator, tags), notes)
+        yield written
+    for entry in caught:
+        if isinstance(entry.message, sklearn.exceptions.InconsistentVersionWarning):
+            written.add(str(entry.message.original_sklearn_version))
+
+
+def as_array(value: Any) -> models.Table:
+    """Gives an estimator's answer as one array: sparse ones filled in, one table per target stacked.
+
+    The tables of several targets become one array of rows by targets by classes; where a target has fewer classes than
+    another, the probability of those it lacks is 0.
+    """
+    if hasattr(value, "toarray"):
+        return np.asarray(value.toarray())
+    if not isinstance(value, list):
+        return np.asarray(value)
+    width = max(table.shape[1] for table in value)
+    stacked = np.zeros((len(value[0]), len(value), width), dtype=value[0].dtype)
+    for target, table in enumerate(value):
+        stacked[:, target, : table.shape[1]] = table
+    return stacked
+
+
+def _frame_builder(estimator: Any, signature: models.Signature) -> Callable[[models.Table], Any] | None:
+    """Gives what makes the DataFrame a model was fitted on from plain rows, or None where it can do without."""
+    import pandas as pd  # noqa: PLC0415 - half a second that models without names don't pay
+
+    features = signature.features or ()
+    names = [feature.name for feature in features]
+
+    def answer(data: Any) -> dict[str, models.Table]:
+        return {one.name: as_array(getattr(estimator, one.name)(data)) for one in signature.outputs}
+
+    if signature.is_numeric and sklearn_shortcuts.drop_names(estimator, names, answer):
+        return None
+    columns = pd.Index(names)
+    numeric = [feature.name for feature in features if feature.kind is models.Kind.NUMBER]
+
+    def build(table: models.Table) -> Any:
+        frame = pd.DataFrame(table, columns=columns, copy=False)
+        return frame.astype(dict.fromkeys(numeric, np.float64)) if table.dtype.kind == "O" else frame
+
+    return build
 
 
 def _unpickle(file: Path) -> Any:
     try:
         return joblib.load(file)
     except ModuleNotFoundError as error:
-        raise _load_failed(
+        raise wording.load_failed(
             f"the artifact {file.name!r} needs the Python module {error.name!r}, which this runtime doesn't have; "
             "choose a runtime class whose image has it, or save a model of the libraries this one has"
         ) from error
     except (ImportError, AttributeError) as error:
-        raise _load_failed(
+        raise wording.load_failed(
             f"the artifact {file.name!r} refers to something this runtime (scikit-learn {sklearn.__version__}) "
-            f"doesn't have: {_one_line(error)}; a model that uses your own classes or another version of a library "
-            "can't be loaded from its file alone"
+            f"doesn't have: {wording.one_line(error)}; a model that uses your own classes or another version of a "
+            "library can't be loaded from its file alone"
         ) from error
     except Exception as error:
         # Unpickling calls what the file names: it may raise anything, and whatever it raises is about this file.
         _log.debug("load raised", exc_info=True)
-        raise _load_failed(_what_is_wrong(file, error)) from error
-
-
-def _what_is_wrong(file: Path, error: BaseException) -> str:
-    head = detection.read_head(file)
-    if detection.infer_format(head) is None:
-        return (
-            f"the artifact {file.name!r} is {detection.describe(head)}, not a joblib or pickle file; "
-            "save the fitted estimator with joblib.dump"
-        )
-    return (
-        f"the artifact {file.name!r} starts like a joblib or pickle file but can't be read to its end "
-        f"({type(error).__name__}: {_one_line(error)}); it is damaged or was cut off: publish it again"
-    )
+        raise wording.unreadable(file, "sklearn", error) from error
 
 
 def _require_fitted(estimator: Any, name: str) -> None:
@@ -139,7 +172,7 @@ def _require_fitted(estimator: Any, name: str) -> None:
     try:
         sklearn.utils.validation.check_is_fitted(estimator)
     except sklearn.exceptions.NotFittedError as error:
-        raise _load_failed(
+        raise wording.load_failed(
             f"the {type(estimator).__name__} in {name!r} is not fitted; call fit before saving it"
         ) from error
     except TypeError:
@@ -147,30 +180,8 @@ def _require_fitted(estimator: Any, name: str) -> None:
         return
 
 
-def _version_notes(caught: list[warnings.WarningMessage]) -> tuple[str, ...]:
-    """Gives one sentence per version that wrote a part of the model, when it is not the one here."""
-    written_by = {
-        str(entry.message.original_sklearn_version)
-        for entry in caught
-        if isinstance(entry.message, sklearn.exceptions.InconsistentVersionWarning)
-    }
-    return tuple(
-        f"the model was saved with scikit-learn {version} and is served with {sklearn.__version__}: "
-        "predictions may differ; save it again with the served version"
-        for version in sorted(written_by)
+def _model_failed(error: Exception) -> errors.ModelFailed:
+    _log.debug("predict raised", exc_info=True)
+    return errors.ModelFailed(
+        f"the model failed to predict: {type(error).__name__}: {wording.one_line(error)}"
     )
-
-
-def _load_failed(message: str) -> errors.StartFailure:
-    return errors.StartFailure(errors.Reason.LOAD_FAILED, message)
-
-
-def _one_line(error: BaseException) -> str:
-    """Gives an exception's text as one short line without file system paths."""
-    text = " ".join(str(error).split())
-    text = re.sub(r"(?<![\w.])/[\w./+-]{2,}", "…", text)
-    return text if len(text) <= 300 else text[:300] + "…"
-
-
-def _a(noun: str) -> str:
-    return f"{'an' if noun[:1].lower() in 'aeiou' else 'a'} {noun}"

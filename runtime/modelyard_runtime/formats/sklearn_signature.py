@@ -6,12 +6,18 @@ Called by `formats.sklearn` after loading. It only reads attributes; it must nev
 from typing import Any
 
 import numpy as np
+import sklearn.utils
 
 from modelyard_runtime.formats import model as models
 
+# Methods that can answer a request; what an estimator predicts comes before what it makes of its input.
+ANSWERS = (models.PREDICTION, "transform")
+_ON_REQUEST = (models.PROBABILITY, "decision_function", "transform")
 
-def read(estimator: Any, tags: Any) -> models.Signature:
-    """Gives the signature of a fitted estimator; `tags` are its first step's `input_tags`."""
+
+def read(estimator: Any) -> models.Signature:
+    """Gives the signature of a fitted estimator."""
+    tags = _input_tags(first_step(estimator))
     names = getattr(estimator, "feature_names_in_", None)
     takes_documents = bool(tags.string and not tags.two_d_array and not tags.categorical)
     if takes_documents:
@@ -28,9 +34,9 @@ def read(estimator: Any, tags: Any) -> models.Signature:
         features=features,
         is_named=names is not None,
         takes_documents=takes_documents,
-        allows_missing=bool(tags.allow_nan),
-        outputs=_outputs(estimator),
-        on_request=frozenset({models.PROBABILITY}),
+        allows_missing=_allows_missing(first_step(estimator)),
+        outputs=(outputs := _outputs(estimator)),
+        on_request=frozenset(output.name for output in outputs[1:]),
         classes=_classes(estimator),
     )
 
@@ -63,6 +69,23 @@ def _named_parts(estimator: Any) -> list[tuple[str, Any]]:
     return list(parts) if isinstance(parts, list) else []
 
 
+def _input_tags(step: Any) -> Any:
+    """Gives what an estimator says about its input; one of another library that only has predict says nothing."""
+    try:
+        return sklearn.utils.get_tags(step).input_tags
+    except (AttributeError, TypeError):
+        return sklearn.utils.InputTags(string=True, categorical=True, allow_nan=True)
+
+
+def _allows_missing(step: Any) -> bool:
+    """Says whether a missing value can reach a part that takes one; what comes after it may still refuse."""
+    transformers = getattr(step, "transformers_", None)
+    if transformers is None:
+        return bool(_input_tags(step).allow_nan)
+    inner = (transformer for _, transformer, _ in transformers if not isinstance(transformer, str))
+    return any(_allows_missing(first_step(transformer)) for transformer in inner)
+
+
 def _default_kind(step: Any) -> models.Kind:
     return models.Kind.ANY if _takes_text(step) else models.Kind.NUMBER
 
@@ -79,6 +102,8 @@ def _encoder_kind(step: Any) -> models.Kind | None:
 def _column_kinds(estimator: Any, names: list[str]) -> list[models.Kind]:
     """Gives one kind per column, from the transformer that a ColumnTransformer sends it to."""
     step = first_step(estimator)
+    # Boosting by histograms encodes the categories of a DataFrame itself.
+    step = getattr(step, "_preprocessor", None) or step
     transformers = getattr(step, "transformers_", None)
     if transformers is None:
         return _encoder_column_kinds(step, len(names)) or [_default_kind(step)] * len(names)
@@ -141,12 +166,24 @@ def _column_names(columns: Any, names: list[str]) -> list[str]:
 def _outputs(estimator: Any) -> tuple[models.TensorSpec, ...]:
     """Gives the outputs before anything was predicted; warm-up replaces types and shapes by what it has seen."""
     classes = getattr(estimator, "classes_", None)
-    datatype = models.datatype_of(classes.dtype) if isinstance(classes, np.ndarray) else "FP64"
-    prediction = models.TensorSpec(models.PREDICTION, datatype, (-1,))
-    if not hasattr(estimator, "predict_proba"):
-        return (prediction,)
+    answer = next(name for name in ANSWERS if hasattr(estimator, name))
+    if answer != models.PREDICTION:
+        return (models.TensorSpec(answer, "FP64", (-1, -1)),)
+    datatype = "FP64"
+    shape: tuple[int, ...] = (-1,)
+    if isinstance(classes, np.ndarray):
+        datatype = models.datatype_of(classes.dtype)
+    elif isinstance(classes, list) and classes:  # one array for each target
+        datatype, shape = models.datatype_of(np.asarray(classes[0]).dtype), (-1, len(classes))
     width = len(classes) if isinstance(classes, np.ndarray) else -1
-    return (prediction, models.TensorSpec(models.PROBABILITY, "FP64", (-1, width)))
+    more = (name for name in _ON_REQUEST if hasattr(estimator, name))
+    return (
+        models.TensorSpec(answer, datatype, shape),
+        *(
+            models.TensorSpec(name, "FP64", (-1, width if name == models.PROBABILITY else -1))
+            for name in more
+        ),
+    )
 
 
 def _classes(estimator: Any) -> tuple[models.Scalar, ...] | None:

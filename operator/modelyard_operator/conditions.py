@@ -40,6 +40,7 @@ SPEC_INVALID = "SpecInvalid"
 NAME_TAKEN = "NameTaken"
 METADATA_NOT_ALLOWED = "MetadataNotAllowed"
 RUNTIME_CLASS_UNKNOWN = "RuntimeClassUnknown"
+FORMAT_NOT_OFFERED = "FormatNotOffered"
 CHILD_REJECTED = "ChildRejected"
 PROGRESS_DEADLINE_EXCEEDED = "ProgressDeadlineExceeded"
 ROLLED_BACK = "RolledBack"
@@ -135,6 +136,8 @@ STALLED_REASONS: Mapping[str, str] = {
     NAME_TAKEN: "An object that a child needs to be is there already and belongs to somebody else. It is not touched.",
     METADATA_NOT_ALLOWED: "A label or annotation is under no prefix that the administrator allows.",
     RUNTIME_CLASS_UNKNOWN: "spec.runtime.class names no runtime class; the message lists those there are.",
+    FORMAT_NOT_OFFERED: "No runtime class, or not the one that spec.runtime.class names, offers spec.model.format; the"
+    " message lists what is offered.",
     CHILD_REJECTED: "The API server found a child invalid; the message has its words.",
     PROGRESS_DEADLINE_EXCEEDED: "The rollout made no progress for spec.rollout.progressDeadlineSeconds.",
     ROLLED_BACK: "The wanted revision failed, and the last one that was ready was rolled out again, as"

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from modelyard_operator import errors
+from modelyard_operator import errors, spec
 
 LOG_LEVELS = ("debug", "info", "warning", "error")
 _DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
@@ -16,10 +16,18 @@ _SIZE = re.compile(r"([1-9][0-9]*)(Mi|Gi|Ti)")
 _SIZE_UNITS = {"Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
 
 
-class RuntimeClass(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What an administrator offers under one name: the image that serves."""
+class RuntimeClass(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
+    """What an administrator offers under one name.
+
+    Attributes:
+        image: what serves.
+        formats: the model formats that the image can serve; none: nothing is promised, and the image is tried with any.
+        allow_code: whether an artifact's own Python code may run there (`model.py`, MLflow's python_function).
+    """
 
     image: str
+    formats: tuple[spec.Format, ...] = ()
+    allow_code: bool = False
 
 
 class OperatorConfig(msgspec.Struct, frozen=True):

@@ -13,6 +13,11 @@ from msgspec import Meta, field
 
 from modelyard_operator import accessspec, fields, key_rules, podspec, rules, runtimespec, validationspec
 
+# What the runtime has adapters for (its `settings.FORMATS`; a contract test compares).
+Format = Literal[
+    "sklearn", "skops", "onnx", "xgboost", "lightgbm", "catboost", "torch", "keras", "mlflow", "custom"
+]
+
 
 class Credentials(fields.Type, frozen=True):
     """Where the credentials for fetching the artifact are kept."""
@@ -43,21 +48,10 @@ class Model(fields.Type, frozen=True):
     ]
     format: (
         Annotated[
-            Literal[
-                "sklearn",
-                "skops",
-                "onnx",
-                "xgboost",
-                "lightgbm",
-                "catboost",
-                "torch",
-                "keras",
-                "mlflow",
-                "custom",
-            ],
+            Format,
             fields.doc(
-                "Format of the artifact; the image of the runtime class must have the library that serves it. Inferred"
-                " from the artifact when absent."
+                "Format of the artifact. Without spec.runtime.class, it chooses a runtime class whose image serves it;"
+                " with one, the class must offer it. Inferred from the artifact when absent."
             ),
         ]
         | None

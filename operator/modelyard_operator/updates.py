@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from modelyard_operator import api, config, naming, objects, revisions, rollout
+from modelyard_operator import api, catalogue, config, naming, objects, revisions, rollout
 from modelyard_operator.objects import Manifest
 from modelyard_operator.observed import Observed
 
@@ -63,7 +63,7 @@ def judge(
 ) -> Update:
     """Give how a model stands to the image that its class offers."""
     wanted = newest(model_deployment, seen.revisions)
-    offered = settings.runtime_classes.get(model_deployment.spec.runtime.class_)
+    offered = catalogue.find(model_deployment, settings)
     if wanted is None or offered is None:
         return Update()
     newer = offered.image if image(wanted) != offered.image else ""

@@ -98,6 +98,7 @@ class PrepareSettings:
     artifact_dir: Path
     model_format: str | None = None
     version_policy: VersionPolicy = VersionPolicy.WARN
+    allow_code: bool = False
     accelerate: bool = True
     samples: str = "[]"
 
@@ -114,6 +115,7 @@ class ServeSettings:
     max_body_bytes: int = DEFAULT_MAX_BODY_BYTES
     log_level: str = "info"
     version_policy: VersionPolicy = VersionPolicy.WARN
+    allow_code: bool = False
     accelerate: bool = True
     workers: int = 1
     batch_max_size: int = DEFAULT_BATCH_MAX_SIZE
@@ -171,6 +173,7 @@ def serve_settings(environment: Mapping[str, str]) -> ServeSettings:
         max_body_bytes=_integer(environment, "MODELYARD_MAX_BODY_BYTES", DEFAULT_MAX_BODY_BYTES),
         log_level=_log_level(environment),
         version_policy=_version_policy(environment),
+        allow_code=_choice(environment, "MODELYARD_ALLOW_CODE", ("false", "true")) == "true",
         accelerate=_choice(environment, "MODELYARD_ACCELERATE", ("Auto", "Off")) == "Auto",
         workers=_integer(environment, "MODELYARD_WORKERS", 1),
         batch_max_size=_integer(environment, "MODELYARD_BATCH_MAX_SIZE", DEFAULT_BATCH_MAX_SIZE),
@@ -191,6 +194,7 @@ def prepare_settings(environment: Mapping[str, str]) -> PrepareSettings:
         artifact_dir=_artifact_dir(environment),
         model_format=_model_format(environment),
         version_policy=_version_policy(environment),
+        allow_code=_choice(environment, "MODELYARD_ALLOW_CODE", ("false", "true")) == "true",
         accelerate=_choice(environment, "MODELYARD_ACCELERATE", ("Auto", "Off")) == "Auto",
         samples=environment.get("MODELYARD_SAMPLES") or "[]",
     )

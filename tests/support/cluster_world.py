@@ -17,7 +17,13 @@ from tests.support import cluster_controllers, cluster_truth
 from tests.support.cluster_controllers import Backend
 
 SETTINGS = config.OperatorConfig(
-    runtime_classes={"default": config.RuntimeClass(image="modelyard/runtime:test")},
+    runtime_classes={
+        "default": config.RuntimeClass(image="modelyard/runtime:test", formats=("sklearn", "onnx", "mlflow")),
+        "keras": config.RuntimeClass(image="modelyard/runtime-keras:test", formats=("keras", "mlflow")),
+        "own-code": config.RuntimeClass(
+            image="modelyard/runtime-mlflow:test", formats=("custom",), allow_code=True
+        ),
+    },
     allowed_metadata_prefixes=("team.example.com/",),
 )
 MODEL = {"uri": "s3://models/iris/model.joblib"}

@@ -25,12 +25,17 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- end -}}
 {{- end }}
 
-{{/* The catalogue of runtime classes as the operator reads it: JSON, images filled in. */}}
+{{/* The catalogue of runtime classes as the operator reads it: JSON. Only the default class has an image by itself; a class
+     without one is not offered. */}}
 {{- define "modelyard.runtimeClasses" -}}
 {{- $classes := dict -}}
 {{- range $name, $class := .Values.runtimeClasses -}}
-{{- $image := $class.image | default (printf "modelyard/runtime:%s" $.Chart.AppVersion) -}}
-{{- $_ := set $classes $name (dict "image" $image) -}}
+{{- $image := $class.image -}}
+{{- if eq $name "default" -}}{{- $image = $image | default (printf "modelyard/runtime:%s" $.Chart.AppVersion) -}}{{- end -}}
+{{- if $image -}}
+{{- $formats := $class.formats | default list -}}
+{{- $_ := set $classes $name (dict "image" $image "formats" $formats "allowCode" ($class.allowCode | default false)) -}}
+{{- end -}}
 {{- end -}}
 {{ $classes | toJson }}
 {{- end }}

@@ -24,7 +24,7 @@ _ARTIFACT_MOUNT = {"name": naming.ARTIFACT_VOLUME, "mountPath": naming.ARTIFACT_
 
 
 def build_fetch(
-    model_deployment: api.ModelDeployment, image: str, settings: config.OperatorConfig
+    model_deployment: api.ModelDeployment, offer: config.RuntimeClass, settings: config.OperatorConfig
 ) -> dict[str, Any]:
     """Give the init container that brings the artifact to the pod."""
     model, checks = model_deployment.spec.model, model_deployment.spec.validation
@@ -35,7 +35,7 @@ def build_fetch(
     env[naming.ENV_MAX_ARTIFACT_BYTES] = str(settings.artifact_bytes)
     if checks.samples_uri:
         env[naming.ENV_SAMPLES_URI] = checks.samples_uri
-    container = _build(model_deployment, naming.FETCH, image, env)
+    container = _build(model_deployment, naming.FETCH, offer.image, env)
     if model.credentials is not None:
         # The prefix keeps a Secret from setting anything but credentials, LD_PRELOAD for example.
         source = {
@@ -47,21 +47,21 @@ def build_fetch(
     return container
 
 
-def build_prepare(model_deployment: api.ModelDeployment, image: str) -> dict[str, Any]:
+def build_prepare(model_deployment: api.ModelDeployment, offer: config.RuntimeClass) -> dict[str, Any]:
     """Give the init container that converts the model for a faster engine, once for all restarts of `serve`."""
-    env = {**_format(model_deployment), **_loading(model_deployment)}
-    container = _build(model_deployment, naming.PREPARE, image, env)
+    env = {**_format(model_deployment), **_loading(model_deployment, offer)}
+    container = _build(model_deployment, naming.PREPARE, offer.image, env)
     container["volumeMounts"] = [_ARTIFACT_MOUNT, _TMP_MOUNT]
     return container
 
 
-def build_serve(model_deployment: api.ModelDeployment, image: str) -> dict[str, Any]:
+def build_serve(model_deployment: api.ModelDeployment, offer: config.RuntimeClass) -> dict[str, Any]:
     """Give the container that answers predictions."""
     runtime, access = model_deployment.spec.runtime, model_deployment.spec.access
     env = {naming.ENV_MODEL_NAME: model_deployment.model_name, **_format(model_deployment)}
     env[naming.ENV_PORT] = str(naming.HTTP_PORT)
     env[naming.ENV_DRAIN_SECONDS] = str(model_deployment.spec.pod.drain_seconds)
-    env |= _loading(model_deployment)
+    env |= _loading(model_deployment, offer)
     if runtime.workers != 1:
         env[naming.ENV_WORKERS] = str(runtime.workers)
     if runtime.batching.max_size != runtimespec.Batching().max_size:
@@ -76,7 +76,7 @@ def build_serve(model_deployment: api.ModelDeployment, image: str) -> dict[str, 
             env[naming.ENV_CLIENT_CERTIFICATES] = access.tls.client_certificates
         mounts.append({"name": naming.TLS_VOLUME, "mountPath": naming.TLS_DIR, "readOnly": True})
     return {
-        **_build(model_deployment, naming.SERVE, image, env),
+        **_build(model_deployment, naming.SERVE, offer.image, env),
         "ports": [{"name": naming.HTTP_PORT_NAME, "containerPort": naming.HTTP_PORT, "protocol": "TCP"}],
         **_probes("HTTPS" if access.tls else "HTTP"),
         "lifecycle": {"preStop": {"sleep": {"seconds": PRE_STOP_SECONDS}}},
@@ -101,12 +101,14 @@ def _format(model_deployment: api.ModelDeployment) -> dict[str, str]:
     return {naming.ENV_MODEL_FORMAT: asked} if asked else {}
 
 
-def _loading(model_deployment: api.ModelDeployment) -> dict[str, str]:
-    """Give what both need that load the model: which engine may serve, which versions may, what it must answer."""
+def _loading(model_deployment: api.ModelDeployment, offer: config.RuntimeClass) -> dict[str, str]:
+    """Give what both need that load the model: which engine, versions and code may serve, what it must answer."""
     runtime, samples = model_deployment.spec.runtime, model_deployment.spec.validation.samples
     env: dict[str, str] = {naming.ENV_ACCELERATE: runtime.accelerate}
     if runtime.version_policy != "Warn":
         env[naming.ENV_VERSION_POLICY] = runtime.version_policy
+    if offer.allow_code:
+        env[naming.ENV_ALLOW_CODE] = "true"
     if samples:
         env[naming.ENV_SAMPLES] = validationspec.encoded(samples)
     return env

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from modelyard_operator import accessspec, api, config, errors, naming, podspec, validationspec
+from modelyard_operator import accessspec, api, catalogue, config, errors, naming, podspec, validationspec
 from modelyard_operator.desired import container
 from modelyard_operator.objects import Manifest
 
@@ -30,10 +30,10 @@ def render(model_deployment: api.ModelDeployment, revision: str, settings: confi
     """Give the pod template of a new revision.
 
     Raises:
-        errors.Stalled: RuntimeClassUnknown or MetadataNotAllowed, when the administrator offers no such thing;
-            SpecInvalid, when the samples are too large.
+        errors.Stalled: RuntimeClassUnknown, FormatNotOffered or MetadataNotAllowed, when the administrator offers no
+            such thing; SpecInvalid, when the samples are too large.
     """
-    image = _image(model_deployment.spec.runtime.class_, settings)
+    offer = catalogue.choose(model_deployment, settings)
     pod = model_deployment.spec.pod
     check_metadata("spec.pod.labels", pod.labels, settings)
     check_metadata("spec.pod.annotations", pod.annotations, settings)
@@ -49,8 +49,8 @@ def render(model_deployment: api.ModelDeployment, revision: str, settings: confi
         "enableServiceLinks": False,
         "securityContext": dict(_POD_SECURITY),
         "terminationGracePeriodSeconds": container.PRE_STOP_SECONDS + pod.drain_seconds + EXIT_SECONDS,
-        "initContainers": _init_containers(model_deployment, image, settings),
-        "containers": [container.build_serve(model_deployment, image)],
+        "initContainers": _init_containers(model_deployment, offer, settings),
+        "containers": [container.build_serve(model_deployment, offer)],
         "volumes": _volumes(model_deployment.spec.access, settings),
     }
     return {"metadata": metadata, "spec": body | _placement(name, pod)}
@@ -88,23 +88,13 @@ def _check_samples(checks: validationspec.Validation) -> None:
         )
 
 
-def _image(runtime_class: str, settings: config.OperatorConfig) -> str:
-    if runtime_class not in settings.runtime_classes:
-        known = ", ".join(sorted(settings.runtime_classes))
-        raise errors.Stalled(
-            "RuntimeClassUnknown",
-            f"spec.runtime.class: there is no runtime class {runtime_class!r}. The administrator offers: {known}.",
-        )
-    return settings.runtime_classes[runtime_class].image
-
-
 def _init_containers(
-    model_deployment: api.ModelDeployment, image: str, settings: config.OperatorConfig
+    model_deployment: api.ModelDeployment, offer: config.RuntimeClass, settings: config.OperatorConfig
 ) -> list[dict[str, Any]]:
-    fetch = container.build_fetch(model_deployment, image, settings)
+    fetch = container.build_fetch(model_deployment, offer, settings)
     if model_deployment.spec.runtime.accelerate == "Off":
         return [fetch]
-    return [fetch, container.build_prepare(model_deployment, image)]
+    return [fetch, container.build_prepare(model_deployment, offer)]
 
 
 def _volumes(access: accessspec.Access, settings: config.OperatorConfig) -> list[dict[str, Any]]:

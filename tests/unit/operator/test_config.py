@@ -18,6 +18,14 @@ def test_only_the_runtime_classes_and_a_word_on_other_operators_are_needed() -> 
     assert settings.artifact_bytes == 10 * 2**30
 
 
+def test_a_runtime_class_lists_what_it_serves_and_whether_code_may_run() -> None:
+    listed = '{"own": {"image": "x", "formats": ["custom", "mlflow"], "allowCode": true}}'
+    settings = config.from_env({**NEEDED, "MODELYARD_RUNTIME_CLASSES": listed})
+    assert settings.runtime_classes == {
+        "own": config.RuntimeClass(image="x", formats=("custom", "mlflow"), allow_code=True)
+    }
+
+
 def test_every_variable_is_read() -> None:
     settings = config.from_env(
         {
@@ -60,6 +68,7 @@ def test_every_variable_is_read() -> None:
         ("MODELYARD_RUNTIME_CLASSES", "{}", "there must be one"),
         ("MODELYARD_RUNTIME_CLASSES", '{"default": {"image": ""}}', "every class needs an image"),
         ("MODELYARD_RUNTIME_CLASSES", '{"default": {"imag": "x"}}', "imag"),
+        ("MODELYARD_RUNTIME_CLASSES", '{"default": {"image": "x", "formats": ["kers"]}}', "'kers'"),
         ("MODELYARD_WATCH_NAMESPACES", "Team A", "'Team A' is no namespace name"),
         ("MODELYARD_ARTIFACT_SIZE_LIMIT", "10GB", "for example 10Gi"),
         ("MODELYARD_LEADER_ELECTION", "true", "Set MODELYARD_LEASE_NAMESPACE (in a pod: to its own)"),

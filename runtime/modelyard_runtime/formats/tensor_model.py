@@ -1,8 +1,8 @@
 """What models of named tensors have in common, whatever library computes them.
 
-`torch` and `keras` derive from `TensorModel`: they say what the inputs and outputs are and how to compute, and get the
-checks of types and shapes, the inputs that are filled in, the errors in words, and the proof that requests may share a
-call. It must never trust a shape that a caller states.
+`onnx`, `torch` and `keras` derive from `TensorModel`: they say what the inputs and outputs are and how to compute, and
+get the checks of types and shapes, the inputs that are filled in, the errors in words, and the proof that requests may
+share a call. It must never trust a shape that a caller states.
 """
 
 import logging
@@ -22,6 +22,9 @@ _log = logging.getLogger(__name__)
 # Rows of the proof, and how far apart two ways of adding up 32-bit floats may be.
 _PROOF_ROWS = 3
 _RELATIVE, _ABSOLUTE = 1e-4, 1e-5
+# What is made up: a size that may vary (large enough for a small convolution), and texts.
+_FREE_SIZE = 3
+_TEXTS = ("", "a", "b")
 
 
 class TensorModel:
@@ -81,14 +84,21 @@ def description_beside(file: Path) -> interface.Description:
 
 
 def made_up(signature: models.Signature, rows: int) -> dict[str, npt.NDArray[Any]] | None:
-    """Gives inputs of random values, the same each time; None when a shape or type leaves it open."""
+    """Gives inputs of random values, the same each time; None when the artifact says nothing about an input's shape.
+
+    The first size is `rows` where it may vary; every other that may is the same small number.
+    """
     generator = np.random.default_rng(0)
     inputs: dict[str, npt.NDArray[Any]] = {}
     for spec in signature.inputs:
-        if not spec.shape or spec.shape[0] != -1 or -1 in spec.shape[1:] or spec.datatype == "BYTES":
+        if not spec.shape:
             return None
         dtype = interface.dtype_of(spec.datatype)
-        shape = (rows, *spec.shape[1:])
+        first = rows if spec.shape[0] == -1 else spec.shape[0]
+        shape = (first, *(_FREE_SIZE if size == -1 else size for size in spec.shape[1:]))
+        if dtype.kind == "O":
+            inputs[spec.name] = generator.choice(_TEXTS, shape).astype(dtype)
+            continue
         # Whole numbers may be indices into a vocabulary of unknown size: the two smallest are in every one.
         values = generator.standard_normal(shape) if dtype.kind == "f" else generator.integers(0, 2, shape)
         inputs[spec.name] = values.astype(dtype)
@@ -97,7 +107,7 @@ def made_up(signature: models.Signature, rows: int) -> dict[str, npt.NDArray[Any
 
 def _agrees(model: TensorModel) -> bool:
     inputs = made_up(model.signature, _PROOF_ROWS)
-    if inputs is None:
+    if inputs is None or any(spec.shape[0] != -1 for spec in model.signature.inputs):
         return False
     names = model.signature.default_outputs
     try:
@@ -114,15 +124,15 @@ def _agrees(model: TensorModel) -> bool:
     return all(
         together[name].shape[:1] == (_PROOF_ROWS,)
         and all(one[name].shape == (1, *together[name].shape[1:]) for one in alone)
-        and np.allclose(
-            together[name],
-            np.concatenate([one[name] for one in alone]),
-            rtol=_RELATIVE,
-            atol=_ABSOLUTE,
-            equal_nan=True,
-        )
+        and _is_same(together[name], np.concatenate([one[name] for one in alone]))
         for name in names
     )
+
+
+def _is_same(one: npt.NDArray[Any], other: npt.NDArray[Any]) -> bool:
+    if one.dtype.kind != "f":
+        return np.array_equal(one, other)
+    return np.allclose(one, other, rtol=_RELATIVE, atol=_ABSOLUTE, equal_nan=True)
 
 
 def _fitted(spec: models.TensorSpec, array: npt.NDArray[Any]) -> npt.NDArray[Any]:

@@ -1,11 +1,15 @@
 # Both images of Modelyard. Targets: `operator` (the controller) and `runtime` (the model server).
 #
 #   docker build --target runtime --tag modelyard/runtime:dev .
+#   docker build --target runtime --build-arg FLAVOUR=keras --tag modelyard/runtime-keras:dev .
+#
+# FLAVOUR chooses what the runtime has besides the default image's libraries: catboost, keras, mlflow, torch.
 #
 # Everything installed is pinned by hash in requirements/; the base is the caller's choice. The only thing the base
 # must have is Python 3.11 or later with the venv module, and CA certificates.
 
 ARG BASE_IMAGE=python:3.13-slim
+ARG FLAVOUR=default
 
 # --- tools: pip and the build backend, in an environment of their own that no final image contains ---------------
 FROM ${BASE_IMAGE} AS tools
@@ -43,13 +47,49 @@ RUN python3 -m venv --without-pip /opt/modelyard \
     done \
  && python3 -m compileall -q --invalidation-mode unchecked-hash /opt/modelyard/lib
 
+# --- flavours: the default image's environment and one framework more; only the chosen one is built ---------------
+FROM runtime-dependencies AS flavour-default
+
+FROM runtime-dependencies AS flavour-catboost
+COPY requirements/runtime-catboost.txt /src/requirements/
+# Plotting is for notebooks: CatBoost imports it when it is asked to plot.
+RUN /opt/tools/bin/pip --python /opt/modelyard/bin/python install --quiet --no-compile --require-hashes \
+        --requirement /src/requirements/runtime-catboost.txt \
+ && cd /opt/modelyard/lib/python3*/site-packages \
+ && rm -r plotly _plotly_utils matplotlib mpl_toolkits fontTools \
+ && python3 -m compileall -q --invalidation-mode unchecked-hash /opt/modelyard/lib
+
+FROM runtime-dependencies AS flavour-keras
+COPY requirements/runtime-keras.txt /src/requirements/
+RUN /opt/tools/bin/pip --python /opt/modelyard/bin/python install --quiet --no-compile --require-hashes \
+        --requirement /src/requirements/runtime-keras.txt \
+ && python3 -m compileall -q --invalidation-mode unchecked-hash /opt/modelyard/lib
+
+FROM runtime-dependencies AS flavour-mlflow
+COPY requirements/runtime-mlflow.txt /src/requirements/
+RUN /opt/tools/bin/pip --python /opt/modelyard/bin/python install --quiet --no-compile --require-hashes \
+        --requirement /src/requirements/runtime-mlflow.txt \
+ && python3 -m compileall -q --invalidation-mode unchecked-hash /opt/modelyard/lib
+
+FROM runtime-dependencies AS flavour-torch
+COPY requirements/runtime-torch.txt /src/requirements/
+# PyPI's PyTorch for Linux/x86-64 is linked to CUDA's libraries, which therefore stay, unused. What it opens only when it
+# computes on a GPU goes: the compiler, cuDNN's engines, solvers, headers and static libraries are 2.4 GB.
+RUN /opt/tools/bin/pip --python /opt/modelyard/bin/python install --quiet --no-compile --require-hashes \
+        --requirement /src/requirements/runtime-torch.txt \
+ && cd /opt/modelyard/lib/python3*/site-packages \
+ && rm -rf triton cuda torch/include torch/test torch/lib/libtorch_cuda_linalg.so nvidia/cu13/lib/libcusolver* \
+        nvidia/cu13/lib/libnvperf* nvidia/cudnn/lib/libcudnn_* nvidia/*/include nvidia/cu13/cccl \
+ && { [ ! -d nvidia ] || find nvidia torch -name '*.a' -delete; } \
+ && python3 -m compileall -q --invalidation-mode unchecked-hash /opt/modelyard/lib
+
 FROM operator-dependencies AS operator-environment
 COPY --from=wheel /wheels /wheels
 RUN /opt/tools/bin/pip --python /opt/modelyard/bin/python install --quiet --no-compile --no-deps --no-index /wheels/*.whl \
  && rm -r /opt/modelyard/bin/modelyard-runtime /opt/modelyard/lib/python3*/site-packages/modelyard_runtime \
  && python3 -m compileall -q --invalidation-mode unchecked-hash /opt/modelyard/lib/python3*/site-packages/modelyard_operator
 
-FROM runtime-dependencies AS runtime-environment
+FROM flavour-${FLAVOUR} AS runtime-environment
 COPY --from=wheel /wheels /wheels
 RUN /opt/tools/bin/pip --python /opt/modelyard/bin/python install --quiet --no-compile --no-deps --no-index /wheels/*.whl \
  && rm -r /opt/modelyard/bin/modelyard-operator /opt/modelyard/lib/python3*/site-packages/modelyard_operator \

@@ -89,8 +89,8 @@ def _build(_chosen: argparse.Namespace) -> int:
     return 0
 
 
-def _build_images(_chosen: argparse.Namespace) -> int:
-    for target in images.TARGETS:
+def _build_images(chosen: argparse.Namespace) -> int:
+    for target in images.TARGETS if chosen.flavour is None else [f"runtime-{chosen.flavour}"]:
         images.build(target)
     return 0
 
@@ -127,7 +127,14 @@ def _parser() -> argparse.ArgumentParser:
     load.add_argument("image", metavar="TAG|FILE", help="an image of this project, or a docker-archive file")
     command("kubeconfig", _kubeconfig, "print the path of the administrator's kubeconfig")
     command("build", _build, "build every binary that is missing", named=False)
-    command("build-images", _build_images, "build the project's images and tell their sizes", named=False)
+    build_images = command(
+        "build-images", _build_images, "build the project's images and tell their sizes", named=False
+    )
+    build_images.add_argument(
+        "--flavour",
+        choices=images.FLAVOURS,
+        help="only this image: the runtime with one framework more (default: the images without one)",
+    )
     binary = command("binary", _binary, "print the path of a binary, built when missing", named=False)
     binary.add_argument("binary", metavar="BINARY", help=", ".join(binaries.known_names()))
     return parser

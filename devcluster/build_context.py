@@ -11,27 +11,37 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+DEFAULT_FLAVOUR = "default"
+# The Dockerfile has one stage for each flavour of the runtime, called like this; a build argument chooses among them.
+_FLAVOUR_STAGE = "flavour-"
 _LEFT_OUT = shutil.ignore_patterns("__pycache__", "*.pyc", "*.egg-info")
 
 
-def copied_sources(dockerfile: str) -> list[str]:
-    """List the files and folders that a Dockerfile copies from the checkout, not from another stage."""
+def copied_sources(dockerfile: str, flavour: str = DEFAULT_FLAVOUR) -> list[str]:
+    """List the files and folders that a Dockerfile copies from the checkout, not from another stage.
+
+    What the stages of other flavours copy is left out: they are not built.
+    """
     found = []
-    for words in re.findall(r"^COPY\s+(?!.*--from=)(.+)$", dockerfile, re.MULTILINE):
-        *sources, _target = [word for word in words.split() if not word.startswith("--")]
-        found += sources
+    is_built = True
+    for line in dockerfile.splitlines():
+        if opened := re.match(r"FROM\s+\S+\s+AS\s+(\S+)", line):
+            is_built = not opened[1].startswith(_FLAVOUR_STAGE) or opened[1] == _FLAVOUR_STAGE + flavour
+        if is_built and (copied := re.match(r"COPY\s+(?!.*--from=)(.+)", line)):
+            *sources, _target = [word for word in copied[1].split() if not word.startswith("--")]
+            found += sources
     return sorted({source.rstrip("/") for source in found})
 
 
-def stage(checkout: Path, context: Path) -> None:
-    """Copy the Dockerfile and what it copies into the folder `context`.
+def stage(checkout: Path, context: Path, flavour: str = DEFAULT_FLAVOUR) -> None:
+    """Copy the Dockerfile and what it copies for a flavour into the folder `context`.
 
     Raises:
         FileNotFoundError: the Dockerfile names something that is not there.
     """
     dockerfile = (checkout / "Dockerfile").read_text()
     context.mkdir(parents=True)
-    for name in ["Dockerfile", *copied_sources(dockerfile)]:
+    for name in ["Dockerfile", *copied_sources(dockerfile, flavour)]:
         source, target = checkout / name, context / name
         target.parent.mkdir(parents=True, exist_ok=True)
         if source.is_dir():

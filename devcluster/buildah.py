@@ -25,8 +25,8 @@ _PIP_SETTINGS = (
     "default-timeout",
     "retries",
 )
-# Beyond this the store is emptied before a build: buildah never forgets a layer by itself.
-_MOST_BYTES = 12 * 1024**3
+# Beyond this the store is emptied before a build: buildah never forgets a layer by itself, and PyTorch's are large.
+_MOST_BYTES = 24 * 1024**3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,8 +73,8 @@ class Store:
         """Tell whether an image of this name is in the store."""
         return reference in self.run("images", "--format", "{{.Name}}:{{.Tag}}").split()
 
-    def build(self, context: Path, target: str, base: str, reference: str) -> None:
-        """Build one target of the context's Dockerfile on the image `base`."""
+    def build(self, context: Path, target: str, arguments: Mapping[str, str], reference: str) -> None:
+        """Build one target of the context's Dockerfile, given its build arguments: BASE_IMAGE at least."""
         self.run(
             "build",
             "--quiet",
@@ -83,7 +83,7 @@ class Store:
             f"--file={context / 'Dockerfile'}",
             f"--target={target}",
             f"--tag={reference}",
-            f"--build-arg=BASE_IMAGE={base}",
+            *(f"--build-arg={name}={value}" for name, value in arguments.items()),
             *self._volumes(),
             context,
             timeout_seconds=3600,

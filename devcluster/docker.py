@@ -14,11 +14,10 @@ def answers() -> bool:
     return commands.succeeds(["docker", "version", "--format", "{{.Server.Version}}"])
 
 
-def build(context: Path, target: str, reference: str) -> None:
+def build(context: Path, target: str, flavour: str, reference: str) -> None:
     """Build one target of the context's Dockerfile under the name `reference`, on the Dockerfile's own base."""
-    commands.run(
-        ["docker", "build", "--quiet", "--target", target, "--tag", reference, context], timeout_seconds=3600
-    )
+    chosen = ["--target", target, "--build-arg", f"FLAVOUR={flavour}"]
+    commands.run(["docker", "build", "--quiet", *chosen, "--tag", reference, context], timeout_seconds=3600)
 
 
 def save(reference: str, archive: Path) -> None:

@@ -8,6 +8,7 @@ import contextlib
 import dataclasses
 import hashlib
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,9 +31,14 @@ from devcluster import (
 DOCKERFILE_TARGETS = ("operator", "runtime")
 DEMO_S3 = "demo-s3"
 TARGETS = (*DOCKERFILE_TARGETS, DEMO_S3)
+# The runtime with one framework more, built on demand only: `runtime-keras` is the target runtime with FLAVOUR=keras.
+FLAVOURS = ("catboost", "keras", "mlflow", "torch")
+_FLAVOURED = "runtime-"
 CHECKOUT = Path(__file__).parent.parent
 # Base image, layers of both targets, archives.
 _NEEDED_BYTES = 5 * 1024**3
+# The framework's layer, the same in the final image, the archive.
+_NEEDED_BYTES_OF_FLAVOUR = 15 * 1024**3
 # Of each target: the newest, and one for somebody who goes back and forth between two branches.
 _KEPT_ARCHIVES = 2
 _ESTIMATE = "a minute or two"
@@ -64,15 +70,15 @@ def build(target: str, tag: str | None = None) -> Image:
     """Give the image of `target`, built first when something it is made from has changed.
 
     Args:
-        target: one of TARGETS.
+        target: one of TARGETS, or runtime-FLAVOUR.
         tag: its name and tag; by default modelyard/TARGET:dev-KEY, so that a workload which names it is
             rolled out anew when the image has changed, and only then.
 
     Raises:
         DevclusterError: it cannot be built here; with what to do.
     """
-    if target not in TARGETS:
-        raise errors.DevclusterError(f"there is no image {target}; there are: {', '.join(TARGETS)}")
+    if target not in _all_targets():
+        raise errors.DevclusterError(f"there is no image {target}; there are: {', '.join(_all_targets())}")
     folder = config.cache_root(os.environ) / "images"
     with locks.hold(folder / _LOCK, "builds images", wait=True), _scratch_folder(folder) as scratch:
         if target == DEMO_S3:
@@ -86,11 +92,11 @@ def by_tag(tag: str) -> Image:
     Raises:
         DevclusterError: it names none.
     """
-    for target in TARGETS:
+    for target in _all_targets():
         if full_reference(tag).startswith(f"docker.io/modelyard/{target}:"):
             return build(target, tag)
     raise errors.DevclusterError(
-        f"{tag} is neither a file nor an image of this project (modelyard/{', modelyard/'.join(TARGETS)}); "
+        f"{tag} is neither a file nor an image of this project (modelyard/{', modelyard/'.join(_all_targets())}); "
         "for another image, write it to a file first: docker save --output FILE IMAGE"
     )
 
@@ -131,7 +137,8 @@ def _build_from_binary(folder: Path, scratch: Path, name: str, tag: str | None) 
 
 def _build_from_dockerfile(folder: Path, scratch: Path, target: str, tag: str | None) -> Image:
     context = scratch / "context"
-    build_context.stage(CHECKOUT, context)
+    stage, flavour = _stage_and_flavour(target)
+    build_context.stage(CHECKOUT, context, flavour)
     with_docker = docker.answers()
     base = "the Dockerfile's own" if with_docker else base_image.recipe()
     image = _image(folder, target, tag, build_context.key(context, target, base, str(tag)))
@@ -141,7 +148,7 @@ def _build_from_dockerfile(folder: Path, scratch: Path, target: str, tag: str | 
             with progress.step(
                 f"building image {image.reference}", f"image {image.reference} built", _ESTIMATE
             ):
-                docker.build(context, target, image.reference)
+                docker.build(context, stage, flavour, image.reference)
                 docker.save(image.reference, unfinished)
         else:
             _build_with_buildah(folder, context, target, image.reference, unfinished)
@@ -158,13 +165,15 @@ def _build_with_buildah(folder: Path, context: Path, target: str, reference: str
     preflight.require_linux()
     preflight.require_root()
     packages.require("images")
-    preflight.require_space(folder, _NEEDED_BYTES, f"building image {reference}")
+    stage, flavour = _stage_and_flavour(target)
+    needed_bytes = _NEEDED_BYTES if flavour == build_context.DEFAULT_FLAVOUR else _NEEDED_BYTES_OF_FLAVOUR
+    preflight.require_space(folder, needed_bytes, f"building image {reference}")
     store = buildah.Store(folder / "store")
     store.prepare()
     try:
         base = base_image.ensure(store)
         with progress.step(f"building image {reference}", f"image {reference} built", _ESTIMATE):
-            store.build(context, target, base, reference)
+            store.build(context, stage, {"BASE_IMAGE": base, "FLAVOUR": flavour}, reference)
             store.save(reference, archive)
     finally:
         store.close()
@@ -174,10 +183,27 @@ def _kept(folder: Path, target: str, image: Image) -> Image:
     """Tell the size of an image and forget older ones of its target."""
     progress.line("done", f"image {image.reference}: {image.bytes / 1e6:.0f} MB ({image.archive.name})")
     image.archive.touch()
-    archives = sorted(folder.glob(f"{target}-*.tar"), key=lambda path: path.stat().st_mtime, reverse=True)
+    # A hash follows the target's name; a longer target's name is something else.
+    own = [path for path in folder.glob(f"{target}-*.tar") if _is_key(path.stem.removeprefix(f"{target}-"))]
+    archives = sorted(own, key=lambda path: path.stat().st_mtime, reverse=True)
     for old in archives[_KEPT_ARCHIVES:]:
         old.unlink()
     return image
+
+
+def _all_targets() -> tuple[str, ...]:
+    return (*TARGETS, *(_FLAVOURED + flavour for flavour in FLAVOURS))
+
+
+def _stage_and_flavour(target: str) -> tuple[str, str]:
+    """Give the Dockerfile's target and flavour that one of our targets stands for."""
+    if target.startswith(_FLAVOURED):
+        return "runtime", target.removeprefix(_FLAVOURED)
+    return target, build_context.DEFAULT_FLAVOUR
+
+
+def _is_key(text: str) -> bool:
+    return re.fullmatch(r"[0-9a-f]{16}", text) is not None
 
 
 @contextlib.contextmanager

@@ -58,6 +58,19 @@ def test_the_repositorys_own_dockerfile_names_only_what_is_there() -> None:
     assert all(f" AS {target}\n" in dockerfile for target in images.DOCKERFILE_TARGETS)
 
 
+def test_a_flavour_copies_its_own_lock_and_no_other(tmp_path: Path) -> None:
+    dockerfile = (images.CHECKOUT / "Dockerfile").read_text()
+    plain = set(build_context.copied_sources(dockerfile))
+    for flavour in images.FLAVOURS:
+        copied = set(build_context.copied_sources(dockerfile, flavour))
+        assert copied - plain == {f"requirements/runtime-{flavour}.txt"}
+        assert f" AS flavour-{flavour}\n" in dockerfile
+        assert (images.CHECKOUT / f"requirements/runtime-{flavour}.txt").is_file()
+    build_context.stage(images.CHECKOUT, tmp_path / "context", "keras")
+    assert (tmp_path / "context/requirements/runtime-keras.txt").is_file()
+    assert not (tmp_path / "context/requirements/runtime-torch.txt").exists()
+
+
 def test_the_context_holds_the_sources_and_nothing_else(checkout: Path, tmp_path: Path) -> None:
     build_context.stage(checkout, tmp_path / "context")
     found = {
@@ -102,7 +115,9 @@ def test_the_full_name_of_an_image(tag: str, full: str) -> None:
 
 
 def test_an_unknown_image_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(errors.DevclusterError, match="there are: operator, runtime, demo-s3"):
+    with pytest.raises(
+        errors.DevclusterError, match="there are: operator, runtime, demo-s3, runtime-catboost"
+    ):
         images.build("webhook")
     with pytest.raises(errors.DevclusterError, match="neither a file nor an image of this project"):
         images.by_tag("busybox:1")

@@ -79,7 +79,9 @@ def load(path: Path, options: models.LoadOptions = models.DEFAULT_OPTIONS) -> Sk
     )
 
 
-def from_estimator(estimator: Any, name: str, notes: tuple[str, ...]) -> SklearnModel:
+def from_estimator(
+    estimator: Any, name: str, notes: tuple[str, ...], kind: type[SklearnModel] = SklearnModel
+) -> SklearnModel:
     """Gives the model of a fitted estimator from the file `name`; raises `StartFailure` (LoadFailed)."""
     if not any(hasattr(estimator, method) for method in sklearn_signature.ANSWERS):
         raise wording.load_failed(
@@ -91,7 +93,7 @@ def from_estimator(estimator: Any, name: str, notes: tuple[str, ...]) -> Sklearn
         _log.warning("version mismatch", extra={"fields": {"problem": note}})
     signature = sklearn_signature.read(estimator)
     is_row_wise = sklearn_shortcuts.is_row_wise(estimator)
-    return SklearnModel(estimator, msgspec.structs.replace(signature, is_row_wise=is_row_wise), notes)
+    return kind(estimator, msgspec.structs.replace(signature, is_row_wise=is_row_wise), notes)
 
 
 @contextlib.contextmanager

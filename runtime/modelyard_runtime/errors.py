@@ -5,6 +5,7 @@
       InvalidInput        the caller sent something this model can't take
       ModelFailed         the model itself failed on well-formed input
       Overloaded          the queue is full; try again in `retry_after_seconds`
+      DeadlineExceeded    the answer would come too late for the caller
       NotReady            loading, failed or stopped
 
 Raised by everything below `__main__` and `http`. Pure: it never writes, logs or exits.
@@ -97,6 +98,10 @@ class Overloaded(RequestError):  # noqa: N818 - named for what it means
     def __init__(self, message: str, retry_after_seconds: int) -> None:
         super().__init__(message)
         self.retry_after_seconds = retry_after_seconds
+
+
+class DeadlineExceeded(RequestError):  # noqa: N818 - named for what it means
+    """The caller's deadline passed before there was an answer."""
 
 
 class NotReady(RequestError):  # noqa: N818 - named for what it means

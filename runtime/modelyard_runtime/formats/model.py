@@ -133,12 +133,16 @@ DEFAULT_OPTIONS = LoadOptions()
 
 
 class Request(msgspec.Struct, frozen=True):
-    """What one caller asks of the model: `rows` is the common length of the inputs' first axis."""
+    """What one caller asks of the model: `rows` is the common length of the inputs' first axis.
+
+    `deadline` is the moment, in seconds of `time.monotonic`, after which nobody wants the answer any more.
+    """
 
     inputs: Tensors
     rows: int
     wanted: frozenset[str]
     parameters: Mapping[str, Scalar] = NO_PARAMETERS
+    deadline: float | None = None
 
 
 class Model(Protocol):

@@ -15,6 +15,7 @@ _STATUS: Mapping[type[errors.RequestError], int] = {
     errors.Overloaded: 429,
     errors.ModelFailed: 500,
     errors.NotReady: 503,
+    errors.DeadlineExceeded: 504,
 }
 Headers = list[tuple[bytes, bytes]]
 

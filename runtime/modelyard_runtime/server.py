@@ -18,7 +18,7 @@ import uvicorn
 from modelyard_runtime import errors, lifecycle, loading, logs, metrics, service, settings
 from modelyard_runtime.access import certificate as certificates
 from modelyard_runtime.access import tokens
-from modelyard_runtime.http import app, connection, gate, guard
+from modelyard_runtime.http import app, connection, gate, guard, telemetry
 
 _log = logging.getLogger(__name__)
 # Longer than the idle time of common load balancers (60 s), which must be the first to close.
@@ -143,6 +143,7 @@ def serve(options: settings.ServeSettings) -> Server:
         timeout_graceful_shutdown=_LAST_WRITE_SECONDS,
         ssl_context_factory=None if certificate is None else lambda _config, _default: certificate.context,
     )
+    guarded.telemetry = _telemetry(options)
     server = Server(config, served, guarded, options)
     server.certificate = certificate
     _log.info(
@@ -159,6 +160,18 @@ def _tokens(options: settings.ServeSettings) -> tokens.Tokens | None:
     known = tokens.Tokens(options.access.tokens_dir, time.monotonic, options.workers)
     known.load()
     return known
+
+
+def _telemetry(options: settings.ServeSettings) -> telemetry.Telemetry | None:
+    """Gives what tells of single requests; None where nobody wants to be told."""
+    export: telemetry.Exporter | None = None
+    if options.exports_spans:
+        # Half a second of imports that nobody else pays for.
+        from modelyard_runtime import spans  # noqa: PLC0415
+
+        export = spans.Exporter(options.model_name, version())
+    told = telemetry.Telemetry(options.access_log_share, export)
+    return None if told.is_silent else told
 
 
 def _certificate(access: settings.Access) -> certificates.Certificate | None:

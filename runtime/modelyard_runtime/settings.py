@@ -121,6 +121,8 @@ class ServeSettings:
     batch_max_size: int = DEFAULT_BATCH_MAX_SIZE
     samples: str = "[]"
     access: Access = Access()
+    access_log_share: float = 0.0
+    exports_spans: bool = False
 
 
 def process_settings(environment: Mapping[str, str]) -> ProcessSettings:
@@ -184,6 +186,9 @@ def serve_settings(environment: Mapping[str, str]) -> ServeSettings:
             client_certificates=_choice(environment, "MODELYARD_CLIENT_CERTIFICATES", ("Ignore", "Require"))
             == "Require",
         ),
+        access_log_share=_share(environment, "MODELYARD_ACCESS_LOG"),
+        # OpenTelemetry's own variable: its libraries read it and its companions themselves.
+        exports_spans=bool(environment.get("OTEL_EXPORTER_OTLP_ENDPOINT")),
     )
 
 
@@ -217,6 +222,20 @@ def _integer(environment: Mapping[str, str], variable: str, default: int, minimu
     if not (text.isascii() and text.isdigit()) or len(text) > 18 or int(text) < minimum:
         raise _invalid(variable, f"{text[:40]!r} is not a whole number of at least {minimum}")
     return int(text)
+
+
+def _share(environment: Mapping[str, str], variable: str) -> float:
+    """Gives a number from 0 to 1; 0 when the variable is not set."""
+    text = environment.get(variable) or "0"
+    try:
+        share = float(text)
+    except ValueError:
+        share = -1.0
+    if not 0 <= share <= 1:
+        raise _invalid(
+            variable, f"{text[:40]!r} is not a share; use a number from 0 (nothing) to 1 (everything)"
+        )
+    return share
 
 
 def _artifact_dir(environment: Mapping[str, str]) -> Path:

@@ -52,6 +52,7 @@ class Gate:
         if self._known is None:
             return None
         verdict = self._known.verdict(asgi.header(scope, b"authorization"))
+        scope["modelyard.client"] = verdict.client
         if verdict.problem is None:
             return None
         if verdict.retry_after_seconds is not None:

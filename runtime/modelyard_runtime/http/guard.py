@@ -10,7 +10,7 @@ import logging
 import time
 
 from modelyard_runtime import lifecycle, metrics, service
-from modelyard_runtime.http import asgi
+from modelyard_runtime.http import asgi, telemetry
 from modelyard_runtime.http import errors as http_errors
 
 _log = logging.getLogger(__name__)
@@ -37,6 +37,7 @@ class Guard:
         max_body_bytes: int,
         body_seconds: float = 15.0,
     ) -> None:
+        self.telemetry: telemetry.Telemetry | None = None
         self._app = app
         self._service = inference
         self._metrics = counters
@@ -55,7 +56,7 @@ class Guard:
         if not is_observer:
             self.in_flight += 1
             self.last_request_at = time.monotonic()
-            self._metrics.in_flight.set(self.in_flight)
+            self._metrics.set_in_flight(self.in_flight)
         exchange = _Exchange(self, scope, receive, send)
         try:
             await exchange.run(self._app)
@@ -63,10 +64,12 @@ class Guard:
             if not is_observer:
                 self.in_flight -= 1
                 self.last_request_at = time.monotonic()
-                self._metrics.in_flight.set(self.in_flight)
+                self._metrics.set_in_flight(self.in_flight)
+            seconds = time.perf_counter() - started
             protocol = scope.get("modelyard.protocol", "other")
-            self._metrics.requests.labels(protocol, str(exchange.status)).inc()
-            self._metrics.request_seconds.labels(protocol).observe(time.perf_counter() - started)
+            self._metrics.count_request(protocol, exchange.status, seconds)
+            if self.telemetry is not None and not is_observer:
+                self.telemetry.finish(scope, exchange.status, seconds)
 
     @property
     def max_body_bytes(self) -> int:

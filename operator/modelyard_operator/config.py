@@ -5,6 +5,7 @@ Everything else gets this frozen value. Pure: takes a mapping, never reads `os.e
 
 import re
 from collections.abc import Mapping
+from typing import Annotated
 
 import msgspec
 
@@ -23,11 +24,15 @@ class RuntimeClass(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rena
         image: what serves.
         formats: the model formats that the image can serve; none: nothing is promised, and the image is tried with any.
         allow_code: whether an artifact's own Python code may run there (`model.py`, MLflow's python_function).
+        access_log: the share of requests that get a line in the model server's log.
+        otlp_endpoint: the OpenTelemetry collector that gets a span of every request; empty: none.
     """
 
     image: str
     formats: tuple[spec.Format, ...] = ()
     allow_code: bool = False
+    access_log: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.0
+    otlp_endpoint: Annotated[str, msgspec.Meta(pattern="^(https?://.+)?$")] = ""
 
 
 class OperatorConfig(msgspec.Struct, frozen=True):

@@ -43,7 +43,10 @@ SMALL: dict[str, Any] = {"model": {"uri": "https://host/model.pkl"}}
 
 def _template(spec: dict[str, Any]) -> dict[str, Any]:
     metadata = {"name": "iris", "namespace": "default", "uid": "u", "generation": 1}
-    runtime_classes = {"default": config.RuntimeClass(image="modelyard/runtime:1")}
+    offered = config.RuntimeClass(
+        image="modelyard/runtime:1", access_log=0.25, otlp_endpoint="http://collector:4318"
+    )
+    runtime_classes = {"default": offered}
     parsed = api.parse({"metadata": metadata, "spec": spec})
     return pod.render(parsed, "iris-0123456789", config.OperatorConfig(runtime_classes=runtime_classes))
 
@@ -81,6 +84,7 @@ def test_serve_reads_every_variable_that_is_rendered_for_it() -> None:
     assert str(read.artifact_dir) == naming.ARTIFACT_DIR
     assert read.log_level == "debug"
     assert (read.workers, read.batch_max_size) == (3, 5)
+    assert (read.access_log_share, read.exports_spans) == (0.25, True)
     assert read.version_policy is settings.VersionPolicy.REFUSE
     assert read.accelerate
     assert read.samples == '[{"inputs":{"X":[[1.0]]},"expect":[2.0]}]'

@@ -34,7 +34,11 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- if eq $name "default" -}}{{- $image = $image | default (printf "modelyard/runtime:%s" $.Chart.AppVersion) -}}{{- end -}}
 {{- if $image -}}
 {{- $formats := $class.formats | default list -}}
-{{- $_ := set $classes $name (dict "image" $image "formats" $formats "allowCode" ($class.allowCode | default false)) -}}
+{{- $made := dict "image" $image "formats" $formats "allowCode" ($class.allowCode | default false) -}}
+{{- range $key := list "accessLog" "otlpEndpoint" -}}
+{{- with get $class $key -}}{{- $_ := set $made $key . -}}{{- end -}}
+{{- end -}}
+{{- $_ := set $classes $name $made -}}
 {{- end -}}
 {{- end -}}
 {{ $classes | toJson }}

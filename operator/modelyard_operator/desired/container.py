@@ -66,6 +66,10 @@ def build_serve(model_deployment: api.ModelDeployment, offer: config.RuntimeClas
         env[naming.ENV_WORKERS] = str(runtime.workers)
     if runtime.batching.max_size != runtimespec.Batching().max_size:
         env[naming.ENV_BATCH_MAX_SIZE] = str(runtime.batching.max_size)
+    if offer.access_log:
+        env[naming.ENV_ACCESS_LOG] = str(offer.access_log)
+    if offer.otlp_endpoint:
+        env[naming.ENV_OTLP_ENDPOINT] = offer.otlp_endpoint
     mounts = [{**_ARTIFACT_MOUNT, "readOnly": True}, _TMP_MOUNT]
     if access.tokens:
         env[naming.ENV_TOKENS_DIR] = naming.TOKENS_DIR

@@ -19,10 +19,19 @@ def test_only_the_runtime_classes_and_a_word_on_other_operators_are_needed() -> 
 
 
 def test_a_runtime_class_lists_what_it_serves_and_whether_code_may_run() -> None:
-    listed = '{"own": {"image": "x", "formats": ["custom", "mlflow"], "allowCode": true}}'
+    listed = (
+        '{"own": {"image": "x", "formats": ["custom", "mlflow"], "allowCode": true, "accessLog": 0.5,'
+        ' "otlpEndpoint": "http://collector:4318"}}'
+    )
     settings = config.from_env({**NEEDED, "MODELYARD_RUNTIME_CLASSES": listed})
     assert settings.runtime_classes == {
-        "own": config.RuntimeClass(image="x", formats=("custom", "mlflow"), allow_code=True)
+        "own": config.RuntimeClass(
+            image="x",
+            formats=("custom", "mlflow"),
+            allow_code=True,
+            access_log=0.5,
+            otlp_endpoint="http://collector:4318",
+        )
     }
 
 

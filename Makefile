@@ -11,7 +11,7 @@ export PYTHONPATH := operator:runtime:.
 
 .DEFAULT_GOAL := help
 .PHONY: help venv lint format typecheck test test-unit test-contract test-gates test-integration test-e2e torture \
-        bench-operator demo demo-down generate update-golden lock verify images cluster-up cluster-down cluster-status clean
+        bench-operator bench-runtime demo demo-down generate update-golden lock verify images cluster-up cluster-down cluster-status clean
 
 help:  ## Show this list
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -58,6 +58,9 @@ torture: venv  ## Long campaigns of faults against the operator; seeds are print
 
 bench-operator: venv  ## The operator with 300, 1,000 and 5,000 resources (30 min; ARGS="--sizes 300")
 	@$(BIN)/python -m bench.operator_scale $(ARGS)
+
+bench-runtime: venv  ## The runtime beside other model servers, one core each (25 min; ARGS="--quick" 3 min; needs wrk)
+	@$(BIN)/python -m bench.runtime $(ARGS)
 
 demo: venv  ## Everything it needs, then two models served and checked
 	@$(BIN)/python -m demo up

@@ -6,24 +6,21 @@ Progress goes to standard error. Whatever ends it, nothing stays behind.
 
 import argparse
 import asyncio
-import contextlib
 import dataclasses
 import json
 import os
 import platform
-import signal
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from bench import figures, measures
+from bench import figures, interruption, measures, page
 from devcluster import errors, progress
 from modelyard_operator import errors as operator_errors
 
 SIZES = (300, 1000, 5000)
 LARGE = 10_000
-PAGE = Path("docs/benchmarks.md")
-BEGIN, END = "<!-- bench-operator: written by the command above -->", "<!-- end of bench-operator -->"
+SECTION = "bench-operator"
 _FAILURES = (
     errors.DevclusterError,
     operator_errors.ClusterError,
@@ -41,7 +38,7 @@ def main(arguments: list[str] | None = None) -> int:
     progress.write_to(sys.stderr)
     environ = {key: os.environ[key] for key in _INHERITED if key in os.environ}
     try:
-        runs = asyncio.run(_interruptible(chosen, environ))
+        runs = interruption.run(_run(chosen, environ))
     except _FAILURES as error:
         print(f"The measurement could not go on: {_words(error)}", file=sys.stderr)
         return 1
@@ -56,7 +53,7 @@ def main(arguments: list[str] | None = None) -> int:
     if chosen.json:
         chosen.json.write_text(json.dumps([dataclasses.asdict(run) for run in runs], indent=2) + "\n")
     if chosen.write:
-        PAGE.write_text(with_section(PAGE.read_text(), f"{_machine()}\n\n{text}"))
+        page.PAGE.write_text(page.with_section(page.PAGE.read_text(), SECTION, f"{_machine()}\n\n{text}"))
     return 1 if missed and chosen.check else 0
 
 
@@ -69,25 +66,7 @@ def _words(error: Exception) -> str:
     )
 
 
-def with_section(page: str, text: str) -> str:
-    """Give a page with `text` between the marks of the generated section.
-
-    Raises:
-        ValueError: the page has no such marks.
-    """
-    before, begin, rest = page.partition(BEGIN)
-    _old, end, after = rest.partition(END)
-    if not begin or not end:
-        raise ValueError(f"the page has no line {BEGIN!r}, or no line {END!r} after it")
-    return f"{before}{BEGIN}\n\n{text}\n\n{END}{after}"
-
-
-async def _interruptible(chosen: argparse.Namespace, environ: Mapping[str, str]) -> list[figures.Figures]:
-    """Run, and let SIGTERM end it as Ctrl-C does: through every clean-up."""
-    task = asyncio.current_task()
-    assert task is not None  # noqa: S101 - we are in one
-    with contextlib.suppress(NotImplementedError):
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+async def _run(chosen: argparse.Namespace, environ: Mapping[str, str]) -> list[figures.Figures]:
     sizes = [*chosen.sizes, *([LARGE] if chosen.large else [])]
     runs: list[figures.Figures] = []
     for size in sizes:
@@ -131,7 +110,7 @@ def _parser() -> argparse.ArgumentParser:
         "--profile", type=Path, help="profile the operator into this file; its times lie then"
     )
     parser.add_argument("--json", type=Path, help="write the figures to this file")
-    parser.add_argument("--write", action="store_true", help=f"write the table into {PAGE}")
+    parser.add_argument("--write", action="store_true", help=f"write the table into {page.PAGE}")
     parser.add_argument("--check", action="store_true", help="exit with 1 when a target was missed")
     return parser
 

@@ -24,6 +24,11 @@ class Process:
         self._process = process
 
     @property
+    def pid(self) -> int:
+        """The process's id."""
+        return self._process.pid
+
+    @property
     def has_ended(self) -> bool:
         """Whether it ended by itself."""
         return self._process.returncode is not None

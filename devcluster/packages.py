@@ -46,6 +46,8 @@ NEEDS = {
     ),
     # The model server's page is looked at as a person does.
     "browser": (Need("chromium", program="chromium"),),
+    # Drives the model servers that are compared.
+    "load": (Need("wrk", program="wrk"),),
     "images": (Need("buildah", program="buildah"), Need("debootstrap", program="debootstrap")),
 }
 

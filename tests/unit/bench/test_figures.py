@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from bench import figures, operator_scale
+from bench import figures
 
 RUN = figures.Figures(
     size=5000,
@@ -70,14 +70,3 @@ def test_a_run_within_all_targets_misses_none() -> None:
 def test_a_missed_target_is_named(change: dict[str, float], words: str) -> None:
     (told,) = figures.missed([dataclasses.replace(RUN, **change)])  # type: ignore[arg-type]
     assert words in told
-
-
-def test_the_generated_section_is_replaced_and_the_rest_of_the_page_stays() -> None:
-    page = f"before\n{operator_scale.BEGIN}\n\nold\n\n{operator_scale.END}\nafter\n"
-    text = operator_scale.with_section(page, "new")
-    assert text == f"before\n{operator_scale.BEGIN}\n\nnew\n\n{operator_scale.END}\nafter\n"
-
-
-def test_a_page_without_the_marks_is_refused() -> None:
-    with pytest.raises(ValueError, match="has no line"):
-        operator_scale.with_section("no marks", "new")

@@ -1,22 +1,22 @@
-"""Where a prediction runs: at once on the event loop, or in the one worker thread.
+"""What predictions cost, and what follows: where one runs, how many share a call, and when no more may wait.
 
-Called by `service`. A thread costs a third of a millisecond per request, and a slow prediction on the loop costs every
-other request its whole duration, health answers first: so the cheap run inline and the slow in the thread, decided per
-request from what predictions have cost so far. The cost estimate is pure; `Worker` owns the thread.
+Called by `dispatching`. A thread costs a third of a millisecond per call, and a slow prediction on the event loop costs
+every other request its whole duration, health answers first: so the cheap run on the loop and the slow in the thread,
+decided for each call from what calls have cost so far. Pure.
 """
 
-import asyncio
 import dataclasses
-import queue
-import threading
-from collections.abc import Callable
-from typing import Any
+import math
 
 from modelyard_runtime import errors
 
 INLINE_SECONDS = 0.001  # estimated cost up to which a prediction runs on the event loop
 LEAVE_INLINE_SECONDS = 0.002  # a prediction on the event loop that took longer is one too many
 STRIKES = 2  # that many of them in a row are the model's doing; one may be the machine's
+MAX_WAIT_SECONDS = 5.0  # a caller who would wait longer is sent away: by then many have given up
+ALWAYS_WAITING = 8  # requests that may wait however slow the model is
+MAX_WAITING = 4096  # requests, however fast it is
+MAX_WAITING_BYTES = 256 * 1024**2  # of inputs, whatever they are
 _WEIGHT = 0.2  # of the newest measurement in the running estimate
 
 
@@ -38,6 +38,15 @@ class Cost:
     def is_inline(self, rows: int) -> bool:
         """Says whether a prediction of `rows` rows may run on the event loop."""
         return self.estimate(rows) <= INLINE_SECONDS
+
+    def rows_to_share(self, rows: int, max_rows: int) -> int:
+        """Gives how many rows a call may get that begins with a request of `rows`.
+
+        A call that would run on the event loop is not made so large that it may not.
+        """
+        if not self.is_inline(rows) or self.row_seconds <= 0:
+            return max_rows
+        return min(max_rows, int((INLINE_SECONDS - self.fixed_seconds) / self.row_seconds))
 
 
 # Nothing measured yet: slow until shown otherwise.
@@ -66,61 +75,31 @@ def updated(cost: Cost, rows: int, seconds: float) -> Cost:
     return Cost(cost.fixed_seconds * factor, cost.row_seconds * factor)
 
 
-class Worker:
-    """One thread that takes predictions in the order they came, and refuses what exceeds its queue.
+@dataclasses.dataclass(slots=True)
+class Waiting:
+    """What waits to be predicted: requests, their rows and bytes, and how many rows may share a call (1: none)."""
 
-    All methods are called on the event loop.
-    """
+    max_rows: int
+    requests: int = 0
+    rows: int = 0
+    bytes: int = 0
 
-    def __init__(self, max_waiting: int) -> None:
-        self._max_waiting = max_waiting
-        self._jobs: queue.SimpleQueue[tuple[Callable[[], Any], asyncio.Future[Any]]] = queue.SimpleQueue()
-        self._thread: threading.Thread | None = None
-        self.waiting = 0
+    def seconds(self, cost: Cost) -> float:
+        """Gives how long all of it will take."""
+        calls = (
+            self.requests if self.max_rows == 1 else min(self.requests, math.ceil(self.rows / self.max_rows))
+        )
+        return calls * cost.fixed_seconds + self.rows * cost.row_seconds
 
-    async def run(self, job: Callable[[], Any], expected_seconds: float) -> Any:
-        """Gives the job's result; raises what it raises, or `Overloaded` when too many wait."""
-        if self.waiting >= self._max_waiting:
-            raise errors.Overloaded(
-                f"{self.waiting} requests are waiting for this model; try again later",
-                retry_after_seconds=max(1, round(self.waiting * expected_seconds)),
-            )
-        loop = asyncio.get_running_loop()
-        if self._thread is None:
-            # A daemon: a prediction that hangs must not keep the process from ending.
-            self._thread = threading.Thread(target=self._work, args=(loop,), name="predict", daemon=True)
-            self._thread.start()
-        future: asyncio.Future[Any] = loop.create_future()
-        self.waiting += 1
-        try:
-            self._jobs.put((job, future))
-            return await future
-        finally:
-            self.waiting -= 1
-
-    def _work(self, loop: asyncio.AbstractEventLoop) -> None:
-        while True:
-            job, future = self._jobs.get()
-            if future.cancelled():
-                continue
-            try:
-                result = job()
-            except BaseException as error:
-                _deliver(loop, future, None, error)
-            else:
-                _deliver(loop, future, result, None)
-
-
-def _deliver(
-    loop: asyncio.AbstractEventLoop, future: asyncio.Future[Any], result: Any, error: BaseException | None
-) -> None:
-    def settle() -> None:
-        if future.cancelled():
-            return
-        if error is None:
-            future.set_result(result)
-        else:
-            future.set_exception(error)
-
-    if not loop.is_closed():
-        loop.call_soon_threadsafe(settle)
+    def refusal(self, cost: Cost, running_seconds: float) -> errors.Overloaded | None:
+        """Gives the refusal of one more request, or None when it may wait; `running_seconds` are left of a call."""
+        if self.requests < ALWAYS_WAITING and self.bytes < MAX_WAITING_BYTES:
+            return None
+        seconds = running_seconds + self.seconds(cost)
+        if seconds <= MAX_WAIT_SECONDS and self.requests < MAX_WAITING and self.bytes < MAX_WAITING_BYTES:
+            return None
+        return errors.Overloaded(
+            f"{self.requests} requests are waiting for this model, {seconds:.1f} seconds of work; try again later",
+            # Half of it: then there is room again, and not everybody comes back to an idle server.
+            retry_after_seconds=max(1, math.ceil(seconds / 2)),
+        )

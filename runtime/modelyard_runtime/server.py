@@ -126,7 +126,7 @@ class Server(uvicorn.Server):
 def serve(options: settings.ServeSettings) -> Server:
     """Serves until told to stop, and gives the server for its verdict: `failure` is None after a clean stop."""
     counters = metrics.Metrics()
-    served = service.Service(options.model_name, counters)
+    served = service.Service(options.model_name, counters, options.batch_max_size)
     certificate = _certificate(options.access)
     rules = gate.Rules(_tokens(options), options.access.client_certificates)
     guarded = app.create_app(served, counters, options.max_body_bytes, version(), rules)

@@ -19,8 +19,8 @@ def build_router(inference: service.Service, counters: metrics.Metrics) -> fasta
 
     @router.get("/readyz", summary="The model is loaded and warmed", responses=_NOT_READY)
     async def readyz(response: fastapi.Response) -> dict[str, bool | str]:
-        response.status_code = 200 if inference.is_ready else 503
-        return {"ready": inference.is_ready, "stage": inference.stage.value}
+        response.status_code = 200 if inference.is_pod_ready else 503
+        return {"ready": inference.is_pod_ready, "stage": inference.stage.value}
 
     @router.get("/metrics", summary="Prometheus metrics", response_class=fastapi.responses.PlainTextResponse)
     async def render_metrics() -> fastapi.Response:
@@ -32,8 +32,8 @@ def build_router(inference: service.Service, counters: metrics.Metrics) -> fasta
 
     @router.get("/v2/health/ready", summary="The model is loaded and warmed", responses=_NOT_READY)
     async def v2_ready(response: fastapi.Response) -> dict[str, bool]:
-        response.status_code = 200 if inference.is_ready else 503
-        return {"ready": inference.is_ready}
+        response.status_code = 200 if inference.is_pod_ready else 503
+        return {"ready": inference.is_pod_ready}
 
     return router
 

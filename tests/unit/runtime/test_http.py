@@ -184,6 +184,7 @@ def test_metrics_count_by_protocol_and_code() -> None:
         'modelyard_requests_total{code="200",protocol="v2"} 1.0',
         'modelyard_request_seconds_count{protocol="predict"} 2.0',
         'modelyard_predict_seconds_count{mode="inline"} 2.0',
+        'modelyard_call_requests_bucket{le="1.0",mode="inline"} 2.0',
         "modelyard_rows_total 2.0",
         "modelyard_model_ready 1.0",
         "modelyard_model_load_seconds 0.5",

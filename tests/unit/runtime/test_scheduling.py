@@ -1,12 +1,9 @@
-"""Cheap predictions run inline, slow ones in the thread, and the queue has an end."""
-
-import asyncio
-import threading
+"""Cheap predictions run on the event loop, slow ones in the thread, and the queue has an end."""
 
 import pytest
 
-from modelyard_runtime import errors, scheduling
-from modelyard_runtime.scheduling import Cost
+from modelyard_runtime import scheduling
+from modelyard_runtime.scheduling import Cost, Waiting
 
 
 def test_two_measurements_give_the_cost_of_a_call_and_of_a_row() -> None:
@@ -47,48 +44,29 @@ def test_one_slow_measurement_in_the_thread_does_not_count_in_full() -> None:
     assert 0.005 < cost.estimate(1) < 0.02
 
 
-def test_the_thread_gives_results_and_errors() -> None:
-    def fail() -> None:
-        raise errors.InvalidInput("no")
-
-    async def scenario() -> None:
-        worker = scheduling.Worker(max_waiting=5)
-        assert await worker.run(threading.current_thread, 0.01) is not threading.main_thread()
-        with pytest.raises(errors.InvalidInput, match="no"):
-            await worker.run(fail, 0.01)
-        assert worker.waiting == 0
-
-    asyncio.run(scenario())
+def test_a_call_on_the_loop_is_not_made_so_large_that_it_may_not() -> None:
+    cost = Cost(0.000_5, 0.000_1)
+    assert cost.rows_to_share(1, 64) == 5
+    assert cost.rows_to_share(1, 3) == 3
+    assert cost.rows_to_share(100, 64) == 64  # in the thread anyway
+    assert Cost(0.000_5, 0.0).rows_to_share(1, 64) == 64
 
 
-def test_a_full_queue_refuses_with_a_time_to_come_back() -> None:
-    async def scenario() -> None:
-        worker = scheduling.Worker(max_waiting=3)
-        gate = threading.Event()
-        held = [asyncio.ensure_future(worker.run(gate.wait, 2.0)) for _ in range(3)]
-        await asyncio.sleep(0)  # lets the three take their places
-        with pytest.raises(errors.Overloaded) as caught:
-            await worker.run(gate.wait, 2.0)
-        assert caught.value.retry_after_seconds == 6
-        gate.set()
-        assert await asyncio.gather(*held) == [True] * 3
-
-    asyncio.run(scenario())
+WAITING: dict[str, tuple[Waiting, Cost, float, int | None]] = {
+    "a few may wait however slow it is": (Waiting(1, 7, 7), Cost(100.0, 0.0), 50.0, None),
+    "work for a moment": (Waiting(1, 40, 40), Cost(0.1, 0.0), 0.0, None),
+    "work for longer than anybody waits": (Waiting(1, 60, 60), Cost(0.1, 0.0), 0.0, 3),
+    "work that a running call adds to": (Waiting(1, 40, 40), Cost(0.1, 0.0), 8.0, 6),
+    "as much, in calls that are shared": (Waiting(64, 60, 60), Cost(0.1, 0.0), 0.0, None),
+    "large requests, which don't share": (Waiting(64, 60, 60_000), Cost(0.1, 0.0), 0.0, 3),
+    "rows that cost": (Waiting(64, 60, 60), Cost(0.0, 0.1), 0.0, 3),
+    "too many, however fast": (Waiting(64, scheduling.MAX_WAITING, 1), Cost(0.0, 0.0), 0.0, 1),
+    "too many bytes, however few": (Waiting(1, 1, 1, scheduling.MAX_WAITING_BYTES), Cost(0.0, 0.0), 0.0, 1),
+}
 
 
-def test_a_caller_that_went_away_is_not_computed_for() -> None:
-    async def scenario() -> None:
-        worker = scheduling.Worker(max_waiting=3)
-        gate = threading.Event()
-        computed: list[int] = []
-        first = asyncio.ensure_future(worker.run(gate.wait, 0.01))
-        second = asyncio.ensure_future(worker.run(lambda: computed.append(1), 0.01))
-        await asyncio.sleep(0)
-        second.cancel()
-        gate.set()
-        await first
-        await worker.run(lambda: None, 0.01)
-        assert computed == []
-        assert worker.waiting == 0
-
-    asyncio.run(scenario())
+@pytest.mark.parametrize("case", WAITING)
+def test_the_queue_ends_where_waiting_makes_no_sense(case: str) -> None:
+    waiting, cost, running_seconds, retry_after_seconds = WAITING[case]
+    refusal = waiting.refusal(cost, running_seconds)
+    assert (refusal and refusal.retry_after_seconds) == retry_after_seconds

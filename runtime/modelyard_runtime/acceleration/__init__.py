@@ -1,0 +1,1 @@
+"""Faster engines for models that scikit-learn wrote, proven equal before they serve; see docs/acceleration.md."""

@@ -5,6 +5,7 @@ features arrive as text or whole numbers; everything else is a number, and a mis
 """
 
 import logging
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from modelyard_runtime import errors
-from modelyard_runtime.formats import detection
+from modelyard_runtime.formats import detection, versions, wording
 from modelyard_runtime.formats import model as models
 
 _log = logging.getLogger(__name__)
@@ -28,13 +29,13 @@ class CatBoostModel:
     format = "catboost"
     engine = "CatBoost"
 
-    def __init__(self, booster: Any, threads: int) -> None:
+    def __init__(self, booster: Any, options: models.LoadOptions) -> None:
         self._booster = booster
-        self._threads = threads
+        self._threads = options.threads
         self._texts = frozenset(_text_indices(booster))
         self.signature = _signature(booster, self._texts)
         self.versions: Mapping[str, str] = {"catboost": catboost.__version__, "numpy": np.__version__}
-        self.warnings: tuple[str, ...] = ()
+        self.warnings = versions.notes("CatBoost", _written_by(booster), catboost.__version__, options)
 
     def predict(
         self, inputs: models.Tensors, wanted: frozenset[str], parameters: Mapping[str, models.Scalar]
@@ -44,14 +45,17 @@ class CatBoostModel:
         try:
             pool = catboost.Pool(
                 self._table(inputs[models.TABLE]),
+                # The order of the columns is ours to keep; CatBoost compares the names all the same.
+                feature_names=self._booster.feature_names_,
                 cat_features=self._booster.get_cat_feature_indices(),
                 text_features=self._booster.get_text_feature_indices(),
                 thread_count=self._threads,
             )
             return {name: self._answer(name, pool) for name in wanted}
         except (ValueError, TypeError, catboost.CatBoostError) as error:
-            text = str(error).strip().partition("\n")[0][:300]
-            raise errors.InvalidInput(f"the model can't take this input: {text}") from error
+            raise errors.InvalidInput(
+                f"the model can't take this input: {wording.one_line(error)}"
+            ) from error
 
     def _answer(self, name: str, pool: Any) -> Any:
         kind = "RawFormulaVal"
@@ -82,17 +86,19 @@ def load(path: Path, options: models.LoadOptions = models.DEFAULT_OPTIONS) -> Ca
         booster.load_model(str(file), format="cbm")
     except catboost.CatBoostError as error:
         _log.debug("load raised", exc_info=True)
-        raise errors.StartFailure(
-            errors.Reason.LOAD_FAILED,
-            f"the artifact {file.name!r} is no CatBoost model, or is damaged; save it with "
-            "model.save_model('model.cbm') and publish it again",
-        ) from error
+        raise wording.unreadable(file, "catboost", error) from error
     if booster.get_embedding_feature_indices():
-        raise errors.StartFailure(
-            errors.Reason.LOAD_FAILED,
-            f"the model in {file.name!r} takes embeddings as features, which no protocol here can carry",
+        raise wording.load_failed(
+            f"the model in {file.name!r} takes embeddings as features, which no protocol here can carry"
         )
-    return CatBoostModel(booster, options.threads)
+    return CatBoostModel(booster, options)
+
+
+def _written_by(booster: Any) -> list[str]:
+    """Gives the version in the file's build information, where it is a released one."""
+    return re.findall(r"CatBoost release (\d[\w.]*)\.", str(booster.get_metadata()["catboost_version_info"]))[
+        :1
+    ]
 
 
 def _text_indices(booster: Any) -> list[int]:

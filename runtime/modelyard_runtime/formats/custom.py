@@ -18,6 +18,7 @@ import numpy as np
 
 from modelyard_runtime import errors
 from modelyard_runtime.formats import model as models
+from modelyard_runtime.formats import wording
 
 _log = logging.getLogger(__name__)
 FILE_NAME = "model.py"
@@ -51,12 +52,14 @@ class CustomModel:
             arguments = (inputs, parameters) if self._takes_parameters else (inputs,)
             answer = self._wrapped.predict(*arguments)
         except ValueError as error:
-            raise errors.InvalidInput(f"the model can't take this input: {_one_line(error)}") from error
+            raise errors.InvalidInput(
+                f"the model can't take this input: {wording.one_line(error)}"
+            ) from error
         except Exception as error:
             # An author's class is foreign code: whatever it raises, the request fails and the server lives.
             _log.debug("predict raised", exc_info=True)
             raise errors.ModelFailed(
-                f"the model failed to predict: {type(error).__name__}: {_one_line(error)}"
+                f"the model failed to predict: {type(error).__name__}: {wording.one_line(error)}"
             ) from error
         outputs = answer if isinstance(answer, Mapping) else {self.signature.outputs[0].name: answer}
         missing = sorted(wanted - set(outputs))
@@ -68,7 +71,7 @@ class CustomModel:
 def load(path: Path, options: models.LoadOptions = models.DEFAULT_OPTIONS) -> CustomModel:
     """Loads the class in a folder's `model.py`; raises `StartFailure` (LoadFailed)."""
     if not options.allows_code:
-        raise _failed(
+        raise wording.load_failed(
             f"the artifact brings code of its own ({FILE_NAME}), and the rule MODELYARD_ALLOW_CODE=false forbids it; "
             "an administrator can offer a runtime class with allowCode: true; or save the model in a form without code"
         )
@@ -76,13 +79,15 @@ def load(path: Path, options: models.LoadOptions = models.DEFAULT_OPTIONS) -> Cu
     module = _imported(folder)
     factory = getattr(module, CLASS_NAME, None)
     if not callable(factory):
-        raise _failed(f"{FILE_NAME} defines no class {CLASS_NAME}; write {_EXAMPLE}")
+        raise wording.load_failed(f"{FILE_NAME} defines no class {CLASS_NAME}; write {_EXAMPLE}")
     try:
         wrapped = factory(folder)
     except Exception as error:
         raise _raised(f"{CLASS_NAME}(folder)", error) from error
     if not callable(getattr(wrapped, "predict", None)):
-        raise _failed(f"the class {CLASS_NAME} in {FILE_NAME} has no predict method; write {_EXAMPLE}")
+        raise wording.load_failed(
+            f"the class {CLASS_NAME} in {FILE_NAME} has no predict method; write {_EXAMPLE}"
+        )
     return CustomModel(wrapped, signature_of(getattr(wrapped, "signature", None) or {}))
 
 
@@ -95,7 +100,7 @@ def signature_of(described: Any) -> models.Signature:
     try:
         parsed = msgspec.convert(described, _Described)
     except msgspec.ValidationError as error:
-        raise _failed(
+        raise wording.load_failed(
             f"the signature of {CLASS_NAME} in {FILE_NAME}: {error}; docs/custom-models.md shows it"
         ) from None
     outputs = parsed.outputs or (models.TensorSpec(models.PREDICTION, "FP64", (-1,)),)
@@ -127,7 +132,7 @@ class _Described(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def _imported(folder: Path) -> ModuleType:
     spec = importlib.util.spec_from_file_location(_MODULE, folder / FILE_NAME)
     if spec is None or spec.loader is None or not (folder / FILE_NAME).is_file():
-        raise _failed(f"the artifact has no {FILE_NAME} at its top")
+        raise wording.load_failed(f"the artifact has no {FILE_NAME} at its top")
     module = importlib.util.module_from_spec(spec)
     # Pickles name the module of their classes, and modules beside it are imported by name.
     sys.modules[_MODULE] = module
@@ -135,7 +140,7 @@ def _imported(folder: Path) -> ModuleType:
     try:
         spec.loader.exec_module(module)
     except ModuleNotFoundError as error:
-        raise _failed(
+        raise wording.load_failed(
             f"{FILE_NAME} needs the Python module {error.name!r}, which this image doesn't have; build an image "
             "with it on top of the runtime's and offer it as a runtime class"
         ) from error
@@ -152,13 +157,4 @@ def _raised(where: str, error: BaseException) -> errors.StartFailure:
             line = trace.tb_lineno
         trace = trace.tb_next
     place = f" ({FILE_NAME}, line {line})" if line else ""
-    return _failed(f"{where} raised {type(error).__name__}: {_one_line(error)}{place}")
-
-
-def _one_line(error: BaseException) -> str:
-    text = " ".join(str(error).split())
-    return text if len(text) <= 300 else text[:300] + "…"
-
-
-def _failed(message: str) -> errors.StartFailure:
-    return errors.StartFailure(errors.Reason.LOAD_FAILED, message)
+    return wording.load_failed(f"{where} raised {type(error).__name__}: {wording.one_line(error)}{place}")

@@ -5,9 +5,11 @@ code in it (a Lambda layer) is refused. JAX compiles a program for each number o
 rows are independent are filled up to a power of two: a handful of programs instead of one for every size of a batch.
 """
 
+import json
 import logging
 import os
 import warnings
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -24,7 +26,7 @@ import jax
 import keras
 
 from modelyard_runtime import errors
-from modelyard_runtime.formats import detection, interface, tensor_model
+from modelyard_runtime.formats import detection, interface, tensor_model, versions, wording
 from modelyard_runtime.formats import model as models
 
 _log = logging.getLogger(__name__)
@@ -74,7 +76,7 @@ class KerasModel(tensor_model.TensorModel):
 
 def load(path: Path, options: models.LoadOptions = models.DEFAULT_OPTIONS) -> KerasModel:
     """Loads the model in a file or folder; raises `StartFailure` (LoadFailed)."""
-    del options  # XLA counts its threads by a variable: see `cpu`.
+    # XLA counts its threads by a variable: see `cpu`.
     file = detection.find_model_file(path)
     try:
         with warnings.catch_warnings():
@@ -85,14 +87,21 @@ def load(path: Path, options: models.LoadOptions = models.DEFAULT_OPTIONS) -> Ke
         _log.debug("load raised", exc_info=True)
         raise _failed(file.name, error) from error
     if not getattr(model, "inputs", None):
-        raise errors.StartFailure(
-            errors.Reason.LOAD_FAILED,
-            f"the model in {file.name!r} has no fixed inputs; give it an Input, or call it once, and save it again",
+        raise wording.load_failed(
+            f"the model in {file.name!r} has no fixed inputs; give it an Input, or call it once, and save it again"
         )
     description = tensor_model.description_beside(file)
     loaded = KerasModel(model, _signature(model, description), description)
+    loaded.warnings = versions.notes("Keras", _written_by(file), keras.__version__, options)
     loaded.prove_row_wise()
     return loaded
+
+
+def _written_by(file: Path) -> list[str]:
+    """Gives the version of Keras that a file says it was written by, if it does."""
+    with zipfile.ZipFile(file) as archive:
+        written = json.loads(archive.read("metadata.json")).get("keras_version")
+    return [written] if isinstance(written, str) else []
 
 
 def _graph(model: Any) -> Any:
@@ -148,7 +157,7 @@ def _failed(name: str, error: Exception) -> errors.StartFailure:
     else:
         problem = (
             f"can't be loaded by Keras {keras.__version__} ({type(error).__name__}: "
-            f"{text.partition(chr(10))[0][:300]}); save it again with model.save('model.keras') and this version, "
+            f"{wording.one_line(error)}); save it again with model.save('model.keras') and this version, "
             "without layers of your own"
         )
-    return errors.StartFailure(errors.Reason.LOAD_FAILED, f"the artifact {name!r} {problem}")
+    return wording.load_failed(f"the artifact {name!r} {problem}")

@@ -17,7 +17,7 @@ import msgspec
 import yaml
 
 from modelyard_runtime import errors
-from modelyard_runtime.formats import adapters, catalog, mlflow_signature
+from modelyard_runtime.formats import adapters, catalog, mlflow_signature, versions, wording
 from modelyard_runtime.formats import model as models
 
 _log = logging.getLogger(__name__)
@@ -65,10 +65,11 @@ def load(path: Path, options: models.LoadOptions = models.DEFAULT_OPTIONS) -> mo
     _use_code(folder, entry, options)
     loaded = adapters.load(model_format, file, options)
     loaded.signature = mlflow_signature.complete(loaded.signature, signature)
-    note = _version_note(flavor, entry)
-    if note and note not in loaded.warnings:
+    found = _version_notes(flavor, entry, options)
+    new = tuple(note for note in found if note not in loaded.warnings)
+    for note in new:
         _log.warning("version mismatch", extra={"fields": {"problem": note}})
-        loaded.warnings = (*loaded.warnings, note)
+    loaded.warnings = (*loaded.warnings, *new)
     return loaded
 
 
@@ -83,7 +84,7 @@ def read(file: Path) -> Mapping[str, Any]:
     try:
         content = yaml.safe_load(file.read_bytes())
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
-        raise _failed(f"{FILE_NAME} is no YAML: {' '.join(str(error).split())[:300]}") from error
+        raise _failed(f"{FILE_NAME} is no YAML: {wording.one_line(error)}") from error
     flavors = content.get("flavors") if isinstance(content, dict) else None
     if not isinstance(flavors, dict) or not all(isinstance(entry, dict) for entry in flavors.values()):
         raise _failed(f"{FILE_NAME} lists no flavors; it was not written by MLflow")
@@ -112,20 +113,14 @@ def _use_code(folder: Path, entry: Mapping[str, Any], options: models.LoadOption
         sys.path.insert(0, str(folder / str(code)))
 
 
-def _version_note(flavor: Flavor, entry: Mapping[str, Any]) -> str:
-    """Says that another version of the library wrote the model than the one here; empty when it is the same."""
+def _version_notes(flavor: Flavor, entry: Mapping[str, Any], options: models.LoadOptions) -> tuple[str, ...]:
     written = str(entry.get(flavor.version_key) or "").partition("+")[0]
     try:
         served = importlib.metadata.version(flavor.distribution).partition("+")[0]
     except importlib.metadata.PackageNotFoundError:
-        return ""
-    if not written or written == served:
-        return ""
+        return ()
     title = flavor.distribution.removesuffix("-cpu")
-    return (
-        f"the model was saved with {title} {written} and is served with {served}: "
-        "predictions may differ; save it again with the served version"
-    )
+    return versions.notes(title, [written] if written else [], served, options)
 
 
 def _load_python_function(
@@ -156,4 +151,4 @@ def _load_python_function(
 
 
 def _failed(message: str) -> errors.StartFailure:
-    return errors.StartFailure(errors.Reason.LOAD_FAILED, f"the MLflow model: {message}")
+    return wording.load_failed(f"the MLflow model: {message}")

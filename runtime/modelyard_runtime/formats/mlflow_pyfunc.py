@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 
 from modelyard_runtime import errors
-from modelyard_runtime.formats import mlflow_signature
+from modelyard_runtime.formats import mlflow_signature, wording
 from modelyard_runtime.formats import model as models
 
 _log = logging.getLogger(__name__)
@@ -47,12 +47,14 @@ class PythonFunction:
         try:
             answer = self._wrapped.predict(self._data(inputs), params=known or None)
         except (mlflow.exceptions.MlflowException, ValueError) as error:
-            raise errors.InvalidInput(f"the model can't take this input: {_one_line(error)}") from error
+            raise errors.InvalidInput(
+                f"the model can't take this input: {wording.one_line(error)}"
+            ) from error
         except Exception as error:
             # A python_function is foreign code: whatever it raises, the request fails and the server lives.
             _log.debug("predict raised", exc_info=True)
             raise errors.ModelFailed(
-                f"the model failed to predict: {type(error).__name__}: {_one_line(error)}"
+                f"the model failed to predict: {type(error).__name__}: {wording.one_line(error)}"
             ) from error
         outputs = _named(answer)
         missing = sorted(wanted - set(outputs))
@@ -100,7 +102,7 @@ def load(folder: Path, schema: mlflow_signature.Schema) -> PythonFunction:
         _log.debug("load raised", exc_info=True)
         raise errors.StartFailure(
             errors.Reason.LOAD_FAILED,
-            f"the MLflow model can't be loaded: {type(error).__name__}: {_one_line(error)}",
+            f"the MLflow model can't be loaded: {type(error).__name__}: {wording.one_line(error)}",
         ) from error
     return PythonFunction(wrapped, schema)
 
@@ -134,8 +136,3 @@ def _named(answer: Any) -> dict[str, Any]:
     values = np.asarray(answer)
     # One column of a table is a list of answers.
     return {models.PREDICTION: values.reshape(-1) if isinstance(answer, pd.DataFrame) else values}
-
-
-def _one_line(error: BaseException) -> str:
-    text = " ".join(str(error).split())
-    return text if len(text) <= 300 else text[:300] + "…"

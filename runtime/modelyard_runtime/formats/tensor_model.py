@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from modelyard_runtime import errors
-from modelyard_runtime.formats import interface
+from modelyard_runtime.formats import interface, wording
 from modelyard_runtime.formats import model as models
 
 _log = logging.getLogger(__name__)
@@ -62,12 +62,14 @@ class TensorModel:
         except (ValueError, TypeError, IndexError, RuntimeError) as error:
             # What the checks can't see: an index beyond an embedding, two sizes that have to agree.
             _log.debug("predict raised", exc_info=True)
-            raise errors.InvalidInput(f"the model can't take this input: {_one_line(error)}") from error
+            raise errors.InvalidInput(
+                f"the model can't take this input: {wording.one_line(error)}"
+            ) from error
         except Exception as error:
             # A model is foreign code: whatever it raises, the request fails and the server lives.
             _log.debug("predict raised", exc_info=True)
             raise errors.ModelFailed(
-                f"the model failed to predict: {type(error).__name__}: {_one_line(error)}"
+                f"the model failed to predict: {type(error).__name__}: {wording.one_line(error)}"
             ) from error
         return {name: outputs[name] for name in wanted}
 
@@ -157,9 +159,3 @@ def _fitted(spec: models.TensorSpec, array: npt.NDArray[Any]) -> npt.NDArray[Any
     if dtype.kind in "iu" and array.size and not np.array_equal(array, array.astype(dtype)):
         raise errors.InvalidInput(f"the input {spec.name!r} holds a number that does not fit {spec.datatype}")
     return np.ascontiguousarray(array, dtype=dtype)
-
-
-def _one_line(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
-    text = lines[0] if lines else type(error).__name__
-    return text if len(text) <= 300 else text[:300] + "…"

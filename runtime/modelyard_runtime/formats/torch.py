@@ -16,7 +16,7 @@ import numpy.typing as npt
 import torch
 
 from modelyard_runtime import errors
-from modelyard_runtime.formats import detection, interface, tensor_model, torch_archive
+from modelyard_runtime.formats import detection, interface, tensor_model, torch_archive, versions, wording
 from modelyard_runtime.formats import model as models
 
 _log = logging.getLogger(__name__)
@@ -52,21 +52,23 @@ class TorchModel(tensor_model.TensorModel):
 def load(path: Path, options: models.LoadOptions = models.DEFAULT_OPTIONS) -> TorchModel:
     """Loads the model in a file or folder; raises `StartFailure` (LoadFailed)."""
     file = detection.find_model_file(path)
-    kind = torch_archive.inspect(file)
+    archive = torch_archive.inspect(file)
+    notes = versions.notes("PyTorch", archive.written_by, torch.__version__.partition("+")[0], options)
     torch.set_num_threads(options.threads)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            loaded = _load_exported(file) if kind is torch_archive.Kind.EXPORTED else _load_script(file)
+            loaded = _load_exported(file) if archive.is_exported else _load_script(file)
     except errors.StartFailure:
         raise
     except Exception as error:
         # PyTorch reads what the file says: whatever it raises is about this file.
         _log.debug("load raised", exc_info=True)
-        raise _failed(
+        raise wording.load_failed(
             f"the artifact {file.name!r} can't be loaded by PyTorch {torch.__version__} ({type(error).__name__}: "
-            f"{str(error).strip().partition(chr(10))[0][:300]}); export it again with this version"
+            f"{wording.one_line(error)}); export it again with this version"
         ) from error
+    loaded.warnings = notes
     loaded.prove_row_wise()
     return loaded
 
@@ -101,7 +103,7 @@ def _signature_of_program(program: Any, description: interface.Description) -> m
     for name in program.graph_signature.user_inputs:
         value = placeholders.get(name) if isinstance(name, str) else None
         if not isinstance(value, torch.Tensor):
-            raise _failed(
+            raise wording.load_failed(
                 f"the model takes an input that is no tensor ({name!r}); export it with tensors only"
             )
         inputs.append(models.TensorSpec(name, _datatype(value), _shape(value)))
@@ -111,7 +113,7 @@ def _signature_of_program(program: Any, description: interface.Description) -> m
         or arguments.num_leaves != len(inputs)
         or arguments.num_children != len(inputs)
     ):
-        raise _failed(
+        raise wording.load_failed(
             "the model takes lists, dictionaries or keyword arguments; export it with one tensor per argument"
         )
     (answer,) = (node.args[0] for node in program.graph.nodes if node.op == "output")
@@ -138,7 +140,7 @@ def _load_script(file: Path) -> TorchModel:
     schema = module.forward.schema
     for argument in schema.arguments[1:]:
         if str(argument.type) != "Tensor":
-            raise _failed(
+            raise wording.load_failed(
                 f"the model's input {argument.name!r} is {argument.type}, and only tensors can be served"
             )
     # A script says nothing of types and shapes: an empty shape takes any, until signature.json says more.
@@ -150,7 +152,7 @@ def _load_script(file: Path) -> TorchModel:
 def _script_outputs(returned: Any, description: interface.Description) -> tuple[models.TensorSpec, ...]:
     kind = returned.kind()
     if kind == "DictType" and not description.outputs:
-        raise _failed(
+        raise wording.load_failed(
             "a TorchScript that returns a dictionary doesn't say what is in it; name its keys in signature.json:"
             ' {"outputs": ["y", "h"]}'
         )
@@ -177,13 +179,11 @@ def _writable(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 def _datatype(value: Any) -> str:
     if value.dtype not in _DATATYPES:
-        raise _failed(f"the model has a tensor of the type {value.dtype}, which no protocol can carry")
+        raise wording.load_failed(
+            f"the model has a tensor of the type {value.dtype}, which no protocol can carry"
+        )
     return _DATATYPES[value.dtype]
 
 
 def _shape(value: Any) -> tuple[int, ...]:
     return tuple(size if isinstance(size, int) else -1 for size in value.shape)
-
-
-def _failed(problem: str) -> errors.StartFailure:
-    return errors.StartFailure(errors.Reason.LOAD_FAILED, problem)

@@ -6,7 +6,6 @@ Reads the archive, imports no PyTorch, changes nothing.
 """
 
 import ast
-import enum
 import json
 import re
 import zipfile
@@ -14,14 +13,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from modelyard_runtime import errors
+from modelyard_runtime.formats import wording
 
 
-class Kind(enum.Enum):
-    """What wrote the archive."""
+class Archive(msgspec.Struct, frozen=True):
+    """What a harmless archive is: an exported program or a script, and the versions of PyTorch that wrote it."""
 
-    EXPORTED = "torch.export"
-    SCRIPT = "TorchScript"
+    is_exported: bool
+    written_by: tuple[str, ...] = ()
 
 
 # Operators of PyTorch's own libraries, and the arithmetic on sizes that an exported program does.
@@ -60,8 +62,8 @@ _IGNORED = ("metadata", "guards_code")
 _MAX_JSON_BYTES = 256 * 1024**2
 
 
-def inspect(file: Path) -> Kind:
-    """Gives what wrote the archive; raises `StartFailure` (LoadFailed) when loading it could run foreign code."""
+def inspect(file: Path) -> Archive:
+    """Gives what an archive is; raises `StartFailure` (LoadFailed) when loading it could run foreign code."""
     try:
         with zipfile.ZipFile(file) as archive:
             return _inspect(archive, file.name)
@@ -71,7 +73,7 @@ def inspect(file: Path) -> Kind:
         ) from error
 
 
-def _inspect(archive: zipfile.ZipFile, name: str) -> Kind:
+def _inspect(archive: zipfile.ZipFile, name: str) -> Archive:
     # All records are in one folder, called like the file was when it was saved. PyTorch doesn't mind upper case.
     members = [
         (info.filename.partition("/")[2].lower() or info.filename, info) for info in archive.infolist()
@@ -82,7 +84,7 @@ def _inspect(archive: zipfile.ZipFile, name: str) -> Kind:
     programs = [info for member, info in members if member.startswith("models/")]
     if not programs:
         if "constants.pkl" in names and any(member.startswith("code/") for member in names):
-            return Kind.SCRIPT
+            return Archive(is_exported=False)
         raise _failed(
             name,
             "holds pickled Python objects (torch.save), which this runtime never loads; export the model with"
@@ -95,11 +97,16 @@ def _inspect(archive: zipfile.ZipFile, name: str) -> Kind:
             )
         if member.startswith(_PICKLED):
             raise _failed(name, "holds pickled objects among its constants, which this runtime never loads")
+    written_by: set[str] = set()
     for info in programs:
         if info.file_size > _MAX_JSON_BYTES:
             raise _failed(name, f"describes its program in {info.file_size} bytes, which is too much")
-        _require_harmless(json.loads(archive.read(info)), name)
-    return Kind.EXPORTED
+        program = json.loads(archive.read(info))
+        _require_harmless(program, name)
+        if not isinstance(program, dict):
+            raise _failed(name, "describes no program")
+        written_by.add(str(program.get("torch_version", "")).partition("+")[0])
+    return Archive(is_exported=True, written_by=tuple(sorted(written_by - {""})))
 
 
 def _require_harmless(program: Any, name: str) -> None:
@@ -178,4 +185,4 @@ def _is_arithmetic(node: ast.AST) -> bool:
 
 
 def _failed(name: str, problem: str) -> errors.StartFailure:
-    return errors.StartFailure(errors.Reason.LOAD_FAILED, f"the artifact {name!r} {problem}")
+    return wording.load_failed(f"the artifact {name!r} {problem}")

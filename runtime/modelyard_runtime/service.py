@@ -6,7 +6,7 @@ on the event loop, save the model's own predict when it is slow (`dispatching`).
 
 import dataclasses
 
-from modelyard_runtime import dispatching, errors, lifecycle, metrics, scheduling, settings
+from modelyard_runtime import dispatching, drift, errors, lifecycle, metrics, scheduling, settings
 from modelyard_runtime.acceleration import description as descriptions
 from modelyard_runtime.artifact import manifest as manifests
 from modelyard_runtime.formats import model as models
@@ -36,6 +36,7 @@ class Service:
         self.stage = lifecycle.Stage.LOADING
         self._served: Served | None = None
         self._dispatcher: dispatching.Dispatcher | None = None
+        self._drift = drift.Drift(models.Signature())
         self._batch_max_size = batch_max_size
         self._metrics = counters
 
@@ -52,6 +53,8 @@ class Service:
         self._dispatcher = dispatching.Dispatcher(
             served.model, served.cost, self._batch_max_size, self._metrics
         )
+        self._drift = drift.Drift(served.model.signature)
+        self._metrics.watch(self._drift.figures)
         self._metrics.describe_model(
             self.model_name, served.model, served.manifest.digest, served.load_seconds
         )
@@ -81,4 +84,7 @@ class Service:
         """
         if self._dispatcher is None:
             raise errors.NotReady(f"the model is not ready: {self.stage.value}")
+        table = request.inputs.get(models.TABLE)
+        if table is not None:
+            self._drift.observe(table)
         return await self._dispatcher.predict(request)

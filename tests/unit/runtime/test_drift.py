@@ -88,3 +88,11 @@ def test_models_without_a_table_are_left_alone() -> None:
         watched = drift.Drift(signature, Clock())
         watched.observe(np.array(["text"], dtype=object))
         assert list(watched.figures()) == []
+
+
+def test_what_is_served_is_watched() -> None:
+    guarded, _ = builders.served(builders.FakeModel(builders.numbers(2)))
+    builders.post_json(guarded, "/predict", b'{"X": [[1, 2], [3, 4]]}')
+    shown = builders.request(guarded, "GET", "/metrics").text
+    assert 'modelyard_feature_rows{feature="x0"} 2.0' in shown
+    assert 'modelyard_feature_mean{feature="x1"} 3.0' in shown

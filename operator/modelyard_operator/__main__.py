@@ -9,6 +9,7 @@ All processes watch and are ready; only the leader works on its queue, and only 
 import asyncio
 import datetime
 import importlib.metadata
+import itertools
 import logging
 import os
 import random
@@ -51,6 +52,8 @@ _CRD_POLL_SECONDS = 2.0
 _CHILD_DELAY_SECONDS = 0.1  # one change of a Deployment comes as several events
 _SYNC_POLL_SECONDS = 0.1
 _SYNC_POLLS = 20
+# How often children are looked for that no watch tells of; two calls for each resource.
+_DOUBT_SECONDS = 3600.0
 _STOP_SECONDS = 15.0  # within the 30 s that a pod has by default
 
 
@@ -67,8 +70,8 @@ class _Operator:
         candidacy = lease.Candidacy(settings.lease_namespace, settings.lease_name, _identity())
         told = recorder.Recorder(self.cluster.create_event, self.metrics, candidacy.identity, _stamp)
         turns = turnstile.Turnstile(self.memory.resources, self._wake)
-        visits = reconciler.Reconciler(self.cluster, settings, _now, self.memory, told, turns)
-        self.queue = workqueue.WorkQueue(visits.reconcile, self.metrics)
+        self.visits = reconciler.Reconciler(self.cluster, settings, _now, self.memory, told, turns)
+        self.queue = workqueue.WorkQueue(self.visits.reconcile, self.metrics)
         self.pulse = pulse.Pulse()
         self.children = watching.Watching(link, settings.watch_namespaces, self.memory, self._child_changed)
         self.health = health.Health(self.metrics, self.pulse)
@@ -180,10 +183,13 @@ class _Operator:
             # Something of the list may have gone before the watch began: list again.
 
     async def _resync(self) -> None:
-        """Visit everything from time to time, whatever the watches may have missed."""
-        while True:
+        """Visit everything from time to time, and a share of it with a look for what the watches can't tell of."""
+        shares = max(1, round(_DOUBT_SECONDS / self.settings.resync_seconds))
+        for number in itertools.count():
             await asyncio.sleep(self.settings.resync_seconds * random.uniform(0.9, 1.1))  # noqa: S311 - jitter
-            for key in self.memory.resources():
+            for index, key in enumerate(self.memory.resources()):
+                if (number + index) % shares == 0:
+                    self.visits.doubt(key)
                 # Spread out, so that a thousand resources don't keep a change waiting.
                 self.queue.add_after(key, random.uniform(0, self.settings.resync_seconds / 10))  # noqa: S311
 

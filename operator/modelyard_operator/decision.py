@@ -18,6 +18,7 @@ from modelyard_operator import (
     marks,
     objects,
     plan,
+    recovery,
     revisions,
     rollout,
     updates,
@@ -72,7 +73,7 @@ def _aim(
     turn: updates.Turn,
 ) -> visits.Visit:
     """Give the visit with the revision that is wanted and the one that is to run."""
-    ours = visit.ours
+    ours = recovery.with_record(model_deployment, visit.ours)
     stored = updates.newest(model_deployment, ours.revisions)
     wanted = objects.name(stored) if stored else revisions.name(model_deployment)
     target = rollout.choose(model_deployment, wanted, ours)
@@ -123,6 +124,9 @@ def _snapshot(
         or not objects.is_owned_by(stored, visit.identity.uid)
         or "deletionTimestamp" in stored["metadata"]
     ):
+        lost = recovery.lost_record(model_deployment, visit.ours) if stored is None else None
+        if lost is not None and objects.name(lost) == visit.revision:
+            return lost
         data = {
             "intent": revisions.intent(model_deployment),
             "template": pod.render(model_deployment, visit.revision, settings),

@@ -64,6 +64,25 @@ def owners(live: Manifest, *path: str) -> frozenset[str]:
     return frozenset(found)
 
 
+def applied(live: Manifest, manager: str) -> Manifest:
+    """Give what a manager has applied to an object, as far as it is still the manager's: its fields and no others."""
+    part: Manifest = _owned_part(live, owned_fields(live, manager))
+    return {"apiVersion": live["apiVersion"], "kind": live["kind"], **part}
+
+
+def _owned_part(live: Any, owned: Mapping[str, Any]) -> Any:
+    """Give the part of a value that a FieldsV1 tree lists."""
+    if not owned:
+        return live  # a leaf, which may be a list or a map that belongs together
+    if isinstance(live, list):
+        trees = [(_merge_key(key[2:]), tree) for key, tree in owned.items() if key[:2] == "k:"]
+        found = ((item, tree) for item in live for key, tree in trees if key.items() <= item.items())
+        members = [json.loads(key[2:]) for key in owned if key[:2] == "v:"]
+        return [_owned_part(item, tree) for item, tree in found] + members
+    names = {key[2:]: tree for key, tree in owned.items() if key[:2] == "f:"}
+    return {name: _owned_part(live[name], tree) for name, tree in names.items() if name in live}
+
+
 # Both comparisons collect into a list: they are most of a visit's work, and generators would take twice as long.
 
 
@@ -150,7 +169,10 @@ def _keys(path: Path, items: list[Any]) -> tuple[str, ...] | None:
 
 def _find(wanted: Mapping[str, Any], items: list[Any]) -> Any:
     pairs = wanted.items()
-    return next((item for item in items if pairs <= item.items()), None)
+    for item in items:
+        if pairs <= item.items():
+            return item
+    return None
 
 
 def _is_same(desired: Any, live: Any, path: Path) -> bool:

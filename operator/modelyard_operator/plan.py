@@ -128,6 +128,8 @@ def _converge(wanted: Manifest, live: Manifest | None, least: int | None) -> lis
     actions: list[Action] = []
     if least is not None and objects.kind_of(wanted) is Kind.DEPLOYMENT:
         actions.extend(_hand_over(wanted, live, least))
+    if objects.kind_of(wanted) is Kind.DEPLOYMENT:
+        actions.extend(_take_back_strategy(wanted, live))
     why = drift.differences(wanted, live, naming.MANAGER)
     if why:
         actions.append(Apply(wanted, why, uid=live["metadata"]["uid"]))
@@ -158,6 +160,32 @@ def _hand_over(wanted: Manifest, live: Manifest, least: int) -> list[Action]:
             number, ("spec.replicas",), live["metadata"]["uid"], naming.HANDOVER_MANAGER, force=replicas == 0
         ),
     ]
+
+
+def _take_back_strategy(wanted: Manifest, live: Manifest) -> list[Action]:
+    """Give the write that makes a rolling update's parameters ours alone, when they have to go and others own some.
+
+    An apply removes only what nobody else owns, and the API server refuses Recreate beside what is left. So what was
+    applied before is applied once more, with numbers that aren't there yet: these get no other owner.
+    """
+    there = live["spec"].get("strategy", {}).get("rollingUpdate") or {}
+    path = ("spec", "strategy", "rollingUpdate")
+    is_to_go = "rollingUpdate" not in wanted["spec"].get("strategy", {})
+    if not is_to_go or all(drift.owners(live, *path, field) == {naming.MANAGER} for field in there):
+        return []
+    numbers = {
+        "maxUnavailable": 1 if there.get("maxUnavailable") == 0 else 0,
+        "maxSurge": 2 if there.get("maxSurge") == 1 else 1,
+    }
+    applied = drift.applied(live, naming.MANAGER)
+    identity = {key: wanted["metadata"][key] for key in ("name", "namespace")}
+    again = {
+        **applied,
+        "metadata": {**applied.get("metadata", {}), **identity},
+        "spec": {**applied.get("spec", {}), "strategy": {"type": "RollingUpdate", "rollingUpdate": numbers}},
+    }
+    why = tuple(".".join((*path, field)) for field in sorted(there))
+    return [Apply(again, why, uid=live["metadata"]["uid"])]
 
 
 def _delete(kind: Kind, live: Manifest) -> Delete:

@@ -75,6 +75,10 @@ class Reconciler:
         self._turns = turns
         self._lookout = sight.Lookout(cluster, settings, memory, turns)
 
+    def doubt(self, key: Key) -> None:
+        """Have the next visit look for children that no watch tells of."""
+        self._lookout.doubt(key)
+
     async def reconcile(self, key: Key) -> None:
         """Visit one ModelDeployment.
 

@@ -89,6 +89,11 @@ class Lookout:
         self._settings = settings
         self._memory = memory
         self._turns = turns
+        self._expected: dict[Key, frozenset[Kind]] = {}  # the children that the last visit has seen
+
+    def doubt(self, key: Key) -> None:
+        """Have the next visit look for children that no watch tells of: somebody may have taken our label off."""
+        self._expected[key] = frozenset(Kind) - {Kind.CONTROLLER_REVISION}
 
     async def look(self, key: Key) -> Sight | None:
         """Decide from memory, and make sure of it when something has to be written; None when it has gone or is going.
@@ -100,16 +105,35 @@ class Lookout:
             return await self.look_live(key)
         body = self._memory.get(naming.PLURAL, *key)
         if body is None or api.parse_identity(body).is_deleting:
+            self._expected.pop(key, None)
             return None
         seen = self._memory.observe(*key)
         if _is_moving(seen.deployment):
             seen = msgspec.structs.replace(seen, pods=self._memory.select(store.PODS, *key))
         decided = self._decide(key, body, seen)
+        if hidden := await self._hidden(key, decided):
+            for manifest in hidden:
+                seen = seen.with_applied(manifest)
+            decided = self._decide(key, body, seen)
         if decided.wants_pods and not seen.pods:
             seen = msgspec.structs.replace(seen, pods=self._memory.select(store.PODS, *key))
             decided = self._decide(key, body, seen) if seen.pods else decided
         remembered = Sight(body, decided, is_live=False)
         return remembered if not decided.actions else await self._confirm(key, remembered)
+
+    async def _hidden(self, key: Key, decided: decision.Decision) -> list[Manifest]:
+        """Give the children that memory lacks and that are there all the same, without our label.
+
+        A watch tells of a label that is lost like of a deletion. What a decision creates is looked for anyway.
+        """
+        known = decided.visit.seen.children.keys()
+        expected = self._expected.get(key, frozenset()) | {Kind.DEPLOYMENT}
+        created = {kind for kind, _name in _created(decided)}
+        missing = [kind for kind in Kind if kind in expected - known - created]
+        found = [await self._cluster.get(kind, *key) for kind in missing]
+        hidden = [manifest for manifest in found if manifest is not None]
+        self._expected[key] = frozenset((*known, *map(objects.kind_of, hidden)))
+        return hidden
 
     async def _confirm(self, key: Key, remembered: Sight) -> Sight | None:
         """Decide again with the resource as it is now, and with what may be there under names that memory lacks."""
@@ -188,6 +212,8 @@ class Lookout:
     def bury(self, action: plan.Delete) -> None:
         """Remember that an object has been deleted."""
         if self._memory is not None:
+            key = (action.namespace, action.name)
+            self._expected[key] = self._expected.get(key, frozenset()) - {action.kind}
             self._memory.bury(action.kind.plural, action.namespace, action.name, action.uid)
 
 
@@ -202,9 +228,27 @@ def _is_moving(deployment: Manifest | None) -> bool:
 
 
 def _has_to_be_live(decided: decision.Decision) -> bool:
-    """Says whether a decision does what a moment of the past must not cause: it deletes, or goes back."""
+    """Says whether a decision does what a moment of the past must not cause: it deletes, goes back, or restarts pods.
+
+    The template of a revision comes from its record, which is another object than the one that is written: the
+    version in that write doesn't show that somebody has deleted the record and had it made anew.
+    """
     deletes = any(isinstance(action, plan.Delete) for action in decided.actions)
-    return deletes or decided.visit.target.failed is not None
+    return deletes or decided.visit.target.failed is not None or _changes_template(decided)
+
+
+def _changes_template(decided: decision.Decision) -> bool:
+    """Says whether a Deployment gets another template from a record that isn't made by the same decision."""
+    applies = [action for action in decided.actions if isinstance(action, plan.Apply)]
+    makes_record = any(
+        not each.uid and objects.kind_of(each.manifest) is Kind.CONTROLLER_REVISION for each in applies
+    )
+    return not makes_record and any(
+        each.uid
+        and objects.kind_of(each.manifest) is Kind.DEPLOYMENT
+        and any(path.startswith("spec.template") for path in each.why)
+        for each in applies
+    )
 
 
 def _created(decided: decision.Decision) -> Iterator[tuple[Kind, str]]:

@@ -2,7 +2,8 @@
 
 `__main__` runs it. A stream never ends and never goes deaf: whatever the API server or the network does to it, it
 waits a little and goes on from the last version it has seen, or lists everything again when that version is no longer
-known. A list replaces: what it lacks has gone in the meantime, and is told like a deletion. A stream on which nothing
+known, and once in a while in any case: whatever memory has missed, for whatever reason, comes with that list. A list
+replaces: what it lacks has gone in the meantime, and is told like a deletion. A stream on which nothing
 comes, not even the bookmark that the API server sends before it ends a watch, is given up and opened anew.
 
 kopf watches the ModelDeployments (`handlers`). The children are many, large and change often, and kopf takes a
@@ -41,11 +42,13 @@ class Timing(msgspec.Struct, frozen=True):
         watch_seconds: after which the API server ends a watch; two seconds before that it sends a bookmark.
         silence_seconds: after which a stream on which nothing has come is given up.
         list_seconds: for one page of a list.
+        relist_seconds: after which everything is listed although nothing seems to be missing; a quarter more or less.
     """
 
     watch_seconds: int = 40
     silence_seconds: float = 45.0
     list_seconds: float = 60.0
+    relist_seconds: float = 3600.0
 
 
 class _Expired(Exception):  # noqa: N818 - named for what it means
@@ -78,6 +81,7 @@ class Stream:
         self._version = 0  # the last that was seen; 0 when everything has to be listed
         self._newest = 0  # the last that was ever seen: a list must not be older
         self._failures = 0
+        self._relist_at = 0.0
         self._heard = _now()
         self.synced = asyncio.Event()
 
@@ -96,7 +100,7 @@ class Stream:
             beat(f"watch {self.name}")
             before, began = self._version, _now()
             try:
-                if not self._version:
+                if not self._version or began >= self._relist_at:
                     await self._list(timing)
                     self.synced.set()
                 await self._watch(timing)
@@ -149,6 +153,8 @@ class Stream:
             await asyncio.sleep(0)  # others have waited for 500 objects
         self._tell(self._memory.keep_only(self._plural, self._namespace, listed, version))
         self._version, self._newest = version, version
+        spread = random.uniform(0.75, 1.25)  # noqa: S311 - spreads load, guards nothing
+        self._relist_at = _now() + timing.relist_seconds * spread
         self._memory.advance(self._plural, self._namespace, version)
 
     async def _page(self, query: Mapping[str, str], timing: Timing) -> decoding.Page:

@@ -281,4 +281,55 @@ BUGS: tuple[Bug, ...] = (
         '- apiGroups: [""]\n  resources: [pods, secrets]\n  verbs: [list, watch]\n',
         "tests/contract/test_rights.py",
     ),
+    Bug(
+        "a child that has lost our label is out of sight, and out of mind",
+        f"{_OPERATOR}/sight.py",
+        "missing = [kind for kind in Kind if kind in expected - known - created]",
+        "missing: list[Kind] = []",
+        _scenario("a child that has lost our label and is no longer wanted goes all the same"),
+    ),
+    Bug(
+        "a rollout strategy of which somebody else owns a part can't be left any more",
+        f"{_OPERATOR}/plan.py",
+        "actions.extend(_take_back_strategy(wanted, live))",
+        "pass",
+        _scenario(
+            "Recreate takes the rolling update's parameters away from whoever else has set them; no pod restarts"
+        ),
+    ),
+    Bug(
+        "a revision whose record is deleted is rendered anew, and its pods are restarted",
+        f"{_OPERATOR}/recovery.py",
+        "    if not is_believed:\n        return None\n",
+        "    return None\n",
+        _scenario(
+            "a revision whose record somebody deletes is recorded as it runs, also after another image is offered"
+        ),
+    ),
+    Bug(
+        "a change by hand becomes the record of a revision",
+        f"{_OPERATOR}/recovery.py",
+        "    if not is_believed:\n        return None\n",
+        "",
+        _scenario(
+            "what somebody has changed in the template does not become the record when he deletes the record too"
+        ),
+    ),
+    Bug(
+        "pods are restarted on the strength of a record that memory has wrong",
+        f"{_OPERATOR}/sight.py",
+        " or _changes_template(decided)\n",
+        "\n",
+        _unit("test_sight", "test_pods_are_restarted_only_by_a_record_that_was_read_live"),
+    ),
+    Bug(
+        "what memory has missed once stays missing for ever",
+        f"{_OPERATOR}/watching.py",
+        " or began >= self._relist_at:",
+        ":",
+        _unit(
+            "test_watching",
+            "test_a_hole_in_memory_that_nothing_tells_of_is_filled_by_the_list_that_comes_once_in_a_while",
+        ),
+    ),
 )

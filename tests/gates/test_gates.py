@@ -30,7 +30,7 @@ def test_without_a_bug_the_same_tests_are_green() -> None:
 
 def test_there_are_at_least_twenty_and_each_is_another() -> None:
     assert len(set(_MISTAKES)) == len(bugs.BUGS) >= 20
-    assert len({(bug.file, bug.old) for bug in bugs.BUGS}) == len(bugs.BUGS)
+    assert len({(bug.file, bug.old, bug.new) for bug in bugs.BUGS}) == len(bugs.BUGS)
 
 
 def test_a_bug_that_no_longer_fits_is_told() -> None:

@@ -79,13 +79,11 @@ def spoil(world: World, draw: random.Random) -> None:
         return
     choices: list[dict[str, Any]] = [
         {"metadata": {"labels": {naming.LABEL_INSTANCE: None}}},
+        {"metadata": {"labels": {naming.LABEL_MANAGED_BY: "me"}}},  # and no watch tells of it any more
         {"metadata": {"annotations": {oracle.FOREIGN + draw.choice("abc"): "here"}}},
         {"metadata": {"annotations": {oracle.FOREIGN + draw.choice("abc"): "here"}}},
         *_SPOILS[kind],
     ]
-    if kind in (Kind.SERVICE, Kind.DEPLOYMENT):
-        # What has lost this label is not watched any more, and found again only because it is always wanted.
-        choices.append({"metadata": {"labels": {naming.LABEL_MANAGED_BY: "me"}}})
     patch = draw.choice(choices)
     world.say(f"somebody sets {patch} on the {kind.kind}")
     try:

@@ -136,6 +136,10 @@ class Instance:
         client = Client(self._api, lambda: self.is_leader)
         self._reconciler = reconciler.Reconciler(client, self.settings, self._now, memory)
 
+    def resync(self) -> None:
+        """Have the next visit look for what no watch tells of."""
+        self._reconciler.doubt(KEY)
+
     def abandon(self) -> None:
         """Let go of a visit that is under way."""
         if self._visit is not None:

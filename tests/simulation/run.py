@@ -93,18 +93,15 @@ def _come_to_rest(world: World, draw: random.Random) -> None:
     if draw.random() < 0.8:
         people.vacate(world, draw)
     world.leader.watches.catch_up()
-    visits, is_due = (
-        0,
-        True,
-    )  # a resync comes sooner or later; from then on only what the operator hears of counts
+    # A resync comes sooner or later; from then on only what the operator hears of counts.
+    world.leader.resync()
+    visits, is_due = 0, True
     while is_due:
         world.settle()
         before = world.api.version
         is_due = _is_due(world)
         visits += world.api.version != before
         oracle.check(visits <= VISITS_TO_REST, f"everything is as it should be after {VISITS_TO_REST} visits")
-    if world.oracle.lost:
-        world.visit(world.leader)  # what is told of a record that was made again follows with the next resync
     writes = world.writes
     for _ in range(VISITS_AT_REST):
         world.visit(world.leader)

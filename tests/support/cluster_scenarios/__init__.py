@@ -5,7 +5,15 @@ that the API in memory can't drift from the real one. Scenarios assert the state
 led to it.
 """
 
-from tests.support.cluster_scenarios import adoption, ownership, replicas, rollback, rollout, updates
+from tests.support.cluster_scenarios import (
+    adoption,
+    meddling,
+    ownership,
+    replicas,
+    rollback,
+    rollout,
+    updates,
+)
 from tests.support.cluster_scenarios.registry import SCENARIOS
 
-__all__ = ["SCENARIOS", "adoption", "ownership", "replicas", "rollback", "rollout", "updates"]
+__all__ = ["SCENARIOS", "adoption", "meddling", "ownership", "replicas", "rollback", "rollout", "updates"]

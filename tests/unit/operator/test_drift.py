@@ -153,3 +153,45 @@ def test_a_set_item_that_is_still_wanted_is_no_drift() -> None:
     }
     found = {"metadata": {"finalizers": ["keep"], "managedFields": [entry]}}
     assert differences(found, desired) == ()
+
+
+def test_what_a_manager_has_applied_is_found_without_defaults_and_what_others_own() -> None:
+    live = {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {
+            "labels": {"ours": "x", "theirs": "y"},
+            "finalizers": ["theirs", "ours"],
+            "managedFields": [
+                {
+                    "manager": "modelyard",
+                    "operation": "Apply",
+                    "fieldsV1": {
+                        "f:metadata": {"f:labels": {"f:ours": {}}, "f:finalizers": {'v:"ours"': {}}},
+                        "f:spec": {
+                            "f:gone": {},
+                            "f:empty": {},
+                            "f:containers": {
+                                'k:{"name":"serve"}': {".": {}, "f:name": {}, "f:args": {}, "f:image": {}}
+                            },
+                        },
+                    },
+                },
+                {"manager": "else", "operation": "Update", "fieldsV1": {"f:spec": {"f:other": {}}}},
+            ],
+        },
+        "spec": {
+            "other": 1,
+            "empty": {},
+            "containers": [
+                {"name": "sidecar", "image": "s"},
+                {"name": "serve", "image": "i", "args": ["a", "b"], "terminationMessagePath": "/default"},
+            ],
+        },
+    }
+    assert drift.applied(live, "modelyard") == {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"labels": {"ours": "x"}, "finalizers": ["ours"]},
+        "spec": {"empty": {}, "containers": [{"name": "serve", "image": "i", "args": ["a", "b"]}]},
+    }

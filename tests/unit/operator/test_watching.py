@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 
+import msgspec
 import pytest
 
 from modelyard_operator import store, watching
@@ -29,7 +30,11 @@ class Watched:
 
 
 def follow(
-    until: Look, lists: Sequence[Answer], watches: Sequence[Answer] = (), seconds: float = 10
+    until: Look,
+    lists: Sequence[Answer],
+    watches: Sequence[Answer] = (),
+    seconds: float = 10,
+    timing: watching.Timing = TIMING,
 ) -> Watched:
     """Run a stream against a script until the test has seen what it waits for."""
 
@@ -37,7 +42,7 @@ def follow(
         found = Watched(scripted_api.ScriptedApi(lists, watches))
         async with found.api.serve() as link:
             stream = watching.Stream(link, KIND, "", found.memory, found.told.append)
-            running = asyncio.create_task(stream.run(TIMING, found.beats.append))
+            running = asyncio.create_task(stream.run(timing, found.beats.append))
 
             async def is_seen() -> bool:
                 if running.done():
@@ -112,6 +117,14 @@ def test_a_watch_that_is_broken_again_and_again_makes_way_for_a_list() -> None:
     found = follow(lambda seen: "c" in seen.names(), [listing(10, A1), listing(30, child("c", 20))], broken)
     assert found.api.listed == 2
     assert found.names() == {"c"}
+
+
+def test_a_hole_in_memory_that_nothing_tells_of_is_filled_by_the_list_that_comes_once_in_a_while() -> None:
+    often = msgspec.structs.replace(TIMING, relist_seconds=0)
+    lists = [listing(10, A1, child("c", 3)), listing(10, A1, B2)]
+    found = follow(lambda seen: seen.names() == {"a", "b"}, lists, [Answer()], timing=often)
+    assert found.api.watched[0] == "10"
+    assert found.told[2:] == [("ns", "b"), ("ns", "c")]
 
 
 def test_a_list_comes_in_pages_and_lacks_nothing() -> None:

@@ -128,7 +128,7 @@ def test_what_is_no_model_is_named(tmp_path: Path) -> None:
 def test_another_version_is_a_note_or_a_refusal(tmp_path: Path) -> None:
     with warnings.catch_warnings():
         estimator = LogisticRegression().fit(X, Y)
-        state = type(estimator).__getstate__
+        state: Any = type(estimator).__getstate__
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(
                 LogisticRegression, "__getstate__", lambda self: {**state(self), "_sklearn_version": "1.0"}

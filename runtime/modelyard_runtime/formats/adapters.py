@@ -1,4 +1,4 @@
-"""Finds the module that loads a format: in `catalog`'s table, or among the entry points that add to it.
+"""Finds the module that loads a format in `catalog`'s table, and what other distributions add for formats of their own.
 
 Called by `loading`, and by adapters of formats that wrap another one (MLflow). An adapter is a module with
 `load(path, options) -> Model`; it is imported on demand, because its library takes seconds to import and may not be in
@@ -7,15 +7,16 @@ this image at all. It must never decide what format a file has: that is `detecti
 
 import importlib
 import importlib.metadata
+import logging
 from pathlib import Path
 from typing import Protocol, cast
 
-from modelyard_runtime import errors
 from modelyard_runtime.formats import catalog
 from modelyard_runtime.formats import model as models
 
-# Other distributions add formats under this group: name = format, value = module or object with `load`.
+# Other distributions add adapters under this group: any name, and a module or object with `load(path, options)`.
 ENTRY_POINT_GROUP = "modelyard.formats"
+_log = logging.getLogger(__name__)
 
 
 class Adapter(Protocol):
@@ -33,19 +34,21 @@ def load(model_format: str, path: Path, options: models.LoadOptions) -> models.M
 
 def find(model_format: str) -> Adapter:
     """Gives the adapter of a format; raises `StartFailure` (FormatUnknown)."""
-    if model_format in catalog.FORMATS:
-        catalog.require_served(model_format)
-        return cast(Adapter, importlib.import_module(catalog.FORMATS[model_format].module))
-    found = importlib.metadata.entry_points(group=ENTRY_POINT_GROUP, name=model_format)
-    for entry_point in found:
-        return cast(Adapter, entry_point.load())
-    raise errors.StartFailure(
-        errors.Reason.FORMAT_UNKNOWN,
-        f"this runtime has no adapter for the format {model_format!r}; it has {', '.join(names())}",
-    )
+    catalog.require_served(model_format)
+    return cast(Adapter, importlib.import_module(catalog.FORMATS[model_format].module))
 
 
-def names() -> tuple[str, ...]:
-    """Gives the formats of this image: those of Modelyard and those of installed entry points."""
-    added = {entry_point.name for entry_point in importlib.metadata.entry_points(group=ENTRY_POINT_GROUP)}
-    return (*catalog.served(), *sorted(added - set(catalog.FORMATS)))
+def find_added(path: Path) -> Adapter | None:
+    """Gives the installed adapter that takes an artifact, None when there is none.
+
+    An adapter may have `recognizes(path) -> bool`; one that has not takes anything.
+    """
+    for entry_point in sorted(
+        importlib.metadata.entry_points(group=ENTRY_POINT_GROUP), key=lambda one: one.name
+    ):
+        adapter = entry_point.load()
+        recognizes = getattr(adapter, "recognizes", None)
+        if recognizes is None or recognizes(path):
+            _log.info("adapter chosen", extra={"fields": {"adapter": entry_point.name}})
+            return cast(Adapter, adapter)
+    return None

@@ -1,8 +1,8 @@
-"""A model whose code comes with it: a folder with a `model.py`.
+"""A model whose code comes with it: a folder with a `model.py`, or an artifact that an installed adapter takes.
 
-`adapters` imports this module on demand. Running an artifact's own code is the administrator's decision
-(`MODELYARD_ALLOW_CODE`, a runtime class' `allowCode`), since it does whatever its author wants within the pod: without
-it, nothing of the folder is even read. docs/custom-models.md describes what `model.py` has to define.
+`adapters` imports this module on demand. An adapter in the image is the administrator's choice already; running an
+artifact's own code is another (`MODELYARD_ALLOW_CODE`, a runtime class' `allowCode`), since it does whatever its author
+wants within the pod: without it, nothing of the folder is even read. docs/custom-models.md describes both.
 """
 
 import importlib.util
@@ -17,8 +17,8 @@ import msgspec
 import numpy as np
 
 from modelyard_runtime import errors
+from modelyard_runtime.formats import adapters, wording
 from modelyard_runtime.formats import model as models
-from modelyard_runtime.formats import wording
 
 _log = logging.getLogger(__name__)
 FILE_NAME = "model.py"
@@ -68,14 +68,16 @@ class CustomModel:
         return {name: np.asarray(outputs[name]) for name in wanted}
 
 
-def load(path: Path, options: models.LoadOptions = models.DEFAULT_OPTIONS) -> CustomModel:
-    """Loads the class in a folder's `model.py`; raises `StartFailure` (LoadFailed)."""
+def load(path: Path, options: models.LoadOptions = models.DEFAULT_OPTIONS) -> models.Model:
+    """Loads the class in a folder's `model.py`, else by an installed adapter; raises `StartFailure` (LoadFailed)."""
+    folder = path if path.is_dir() else path.parent
+    if not (folder / FILE_NAME).is_file():
+        return _load_added(path, options)
     if not options.allows_code:
         raise wording.load_failed(
             f"the artifact brings code of its own ({FILE_NAME}), and the rule MODELYARD_ALLOW_CODE=false forbids it; "
             "an administrator can offer a runtime class with allowCode: true; or save the model in a form without code"
         )
-    folder = path if path.is_dir() else path.parent
     module = _imported(folder)
     factory = getattr(module, CLASS_NAME, None)
     if not callable(factory):
@@ -129,10 +131,20 @@ class _Described(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     row_wise: bool = False
 
 
+def _load_added(path: Path, options: models.LoadOptions) -> models.Model:
+    adapter = adapters.find_added(path)
+    if adapter is None:
+        raise wording.load_failed(
+            f"the artifact has no {FILE_NAME} at its top, and this image has no adapter of its own that takes it"
+            f" (entry points {adapters.ENTRY_POINT_GROUP}); docs/custom-models.md describes both"
+        )
+    return adapter.load(path, options)
+
+
 def _imported(folder: Path) -> ModuleType:
     spec = importlib.util.spec_from_file_location(_MODULE, folder / FILE_NAME)
-    if spec is None or spec.loader is None or not (folder / FILE_NAME).is_file():
-        raise wording.load_failed(f"the artifact has no {FILE_NAME} at its top")
+    if spec is None or spec.loader is None:
+        raise wording.load_failed(f"{FILE_NAME} can't be imported")
     module = importlib.util.module_from_spec(spec)
     # Pickles name the module of their classes, and modules beside it are imported by name.
     sys.modules[_MODULE] = module

@@ -23,7 +23,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier
 
-from modelyard_runtime import errors, loading, scheduling
+from modelyard_runtime import errors
 from modelyard_runtime.formats import model as models
 from modelyard_runtime.formats import sklearn as sklearn_format
 from tests.unit.runtime import builders
@@ -240,24 +240,3 @@ def test_versions_are_told(tmp_path: Path) -> None:
     model = _loaded(LinearRegression().fit(X, Y), tmp_path)
     assert model.versions == {"scikit-learn": sklearn.__version__, "numpy": np.__version__}
     assert model.warnings == ()
-
-
-def test_warm_up_measures_and_learns_the_output() -> None:
-    model = builders.FakeModel(builders.numbers(3), lambda table: np.zeros((len(table), 2), dtype=np.float32))
-    cost = loading.warm_up(model)
-    assert cost.is_inline(1)
-    assert model.signature.outputs == (models.TensorSpec("predict", "FP32", (-1, 2)),)
-    assert {table.shape for table in model.seen} == {(1, 3), (64, 3)}
-
-
-def test_warm_up_is_no_test_the_model_can_fail() -> None:
-    def refuse(table: models.Table) -> Any:
-        raise errors.InvalidInput("not zeros")
-
-    assert loading.warm_up(builders.FakeModel(builders.numbers(3), refuse)) is scheduling.UNKNOWN
-
-
-@pytest.mark.parametrize("signature", [builders.PEOPLE, builders.DOCUMENTS, models.Signature(features=None)])
-def test_no_row_is_made_up_for_text(signature: models.Signature) -> None:
-    assert loading.synthetic_table(signature, 1) is None
-    assert loading.warm_up(builders.FakeModel(signature)) is scheduling.UNKNOWN

@@ -20,6 +20,7 @@ from bench import (
     runtime_cases,
     runtime_figures,
     runtime_measures,
+    runtime_running,
     runtime_servers,
     runtime_targets,
 )
@@ -127,7 +128,7 @@ def _versions(server: runtime_servers.Server) -> str:
     """Give the versions of what a server consists of; this makes its environment when there is none."""
     if not server.packages:
         return ""
-    python = runtime_measures.python_of(server)
+    python = runtime_running.python_of(server)
     return commands.run([python, "-c", _VERSIONS, *server.packages], timeout_seconds=60).strip()
 
 

@@ -9,6 +9,7 @@ from modelyard_operator import conditions
 from modelyard_operator import metrics as operator_metrics
 from modelyard_runtime import drift, errors, settings
 from modelyard_runtime import metrics as runtime_metrics
+from modelyard_runtime.formats import catalog
 
 PAGES = [Path("README.md"), Path("CONTRIBUTING.md"), *sorted(Path("docs").rglob("*.md"))]
 
@@ -67,6 +68,15 @@ def test_every_metric_is_documented() -> None:
         }
         assert names
         assert [name for name in sorted(names) if f"`{name}`" not in text] == []
+
+
+def test_every_format_is_documented_with_what_tells_it() -> None:
+    text = Path("docs/formats.md").read_text()
+    rows = dict(re.findall(r"^\| `(\w+)` \| (.*) \|$", text, re.MULTILINE))
+    assert [name for name in rows if name in catalog.FORMATS] == list(catalog.FORMATS)
+    for name, one in catalog.FORMATS.items():
+        assert [each for each in (*one.suffixes, *one.folder_marks) if f"`{each}`" not in rows[name]] == []
+        assert [each for each in one.folder_names if f"`{each}`" not in text] == []
 
 
 def test_every_make_target_the_documentation_names_exists() -> None:

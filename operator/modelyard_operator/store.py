@@ -6,10 +6,13 @@ object that the operator has deleted itself doesn't come back with a late event.
 write may rest on it alone: docs/adr/0006 says what guards which write.
 
 An object is kept as its JSON, compressed against the first object of its kind, which it resembles in nearly
-everything: some hundred bytes instead of eight thousand.
+everything: some hundred bytes instead of eight thousand. The newest ones are kept as they came: an object that comes
+once comes several times in the next seconds, and compressing each of its versions would be a tenth of the operator's
+CPU.
 """
 
 import zlib
+from collections import OrderedDict, defaultdict
 from collections.abc import Iterable
 
 import msgspec
@@ -30,6 +33,7 @@ CHILDREN = (*(kind.plural for kind in Kind), REPLICA_SETS, PODS)
 _LEVEL = 1
 _RAW_WINDOW = -15  # no header and no checksum: nothing leaves this process
 _DICTIONARY_BYTES = 2**15  # what the window of zlib reaches back
+_FRESH = 1000  # objects that aren't compressed yet, of some 8 KB
 _PAYLOADS = {kind.plural: kind for kind in Kind}
 _PLURALS = {naming.KIND: naming.PLURAL, **{kind.kind: kind.plural for kind in Kind}}
 _SEVERAL = (Kind.CONTROLLER_REVISION.plural, REPLICA_SETS, PODS)  # looked up by label, not by name
@@ -39,7 +43,7 @@ _SINGLE = tuple(kind for kind in Kind if kind.plural not in _SEVERAL)
 class _Entry:
     """One object."""
 
-    __slots__ = ("data", "index", "key", "uid", "version")
+    __slots__ = ("data", "index", "is_compressed", "key", "uid", "version")
 
     def __init__(self, meta: decoding.Meta, key: Key | None, index: Place | None, data: bytes) -> None:
         self.version = meta.version
@@ -47,14 +51,17 @@ class _Entry:
         self.key = key
         self.index = index
         self.data = data
+        self.is_compressed = False
 
 
 class Store:
-    """Objects by kind and name."""
+    """Objects by kind and name; so many that have just changed are kept as they came, all others compressed."""
 
-    def __init__(self) -> None:
-        self._entries: dict[Place, _Entry] = {}
+    def __init__(self, fresh: int = _FRESH) -> None:
+        self._most_fresh = fresh
+        self._entries: dict[str, dict[Key, _Entry]] = defaultdict(dict)  # plural -> namespace, name -> object
         self._names: dict[Place, tuple[str, ...]] = {}  # plural, namespace, instance -> names
+        self._fresh: OrderedDict[Place, _Entry] = OrderedDict()  # what isn't compressed yet, the newest last
         self._dictionaries: dict[str, bytes] = {}
         self._deleted: dict[
             str, Place
@@ -72,8 +79,8 @@ class Store:
             ValueError: when it isn't the JSON of an object.
         """
         meta = meta or decoding.meta(raw)
-        place = (plural, meta.namespace, meta.name)
-        before = self._entries.get(place)
+        entries, place = self._entries[plural], (meta.namespace, meta.name)
+        before = entries.get(place)
         if before is not None and before.version >= meta.version:
             return ()
         if meta.uid in self._deleted and not meta.deletion_timestamp:
@@ -81,8 +88,9 @@ class Store:
         key = (meta.namespace, meta.name) if plural == naming.PLURAL else meta.key
         index = _index(plural, meta)
         if before is not None and before.index != index:
-            self._drop(place)
-        self._entries[place] = _Entry(meta, key, index, self._compress(plural, raw))
+            self._drop(plural, place)
+        entries[place] = entry = _Entry(meta, key, index, bytes(raw))
+        self._keep_fresh((plural, *place), entry)
         if index is not None and (before is None or before.index != index):
             self._names[index] = (*self._names.get(index, ()), meta.name)
         return _keys(before.key if before else None, key)
@@ -97,11 +105,11 @@ class Store:
         """
         meta = meta or decoding.meta(raw)
         self._deleted.pop(meta.uid, None)
-        place = (plural, meta.namespace, meta.name)
-        before = self._entries.get(place)
+        place = (meta.namespace, meta.name)
+        before = self._entries[plural].get(place)
         if before is not None and before.version > meta.version:
             return ()
-        self._drop(place)
+        self._drop(plural, place)
         key = (meta.namespace, meta.name) if plural == naming.PLURAL else meta.key
         return _keys(before.key if before else None, key)
 
@@ -112,10 +120,10 @@ class Store:
         """
         kept = set(listed)
         found: list[Key] = []
-        for place, entry in list(self._entries.items()):
-            is_meant = place[0] == plural and namespace in ("", place[1])
-            if is_meant and place[1:] not in kept and entry.version <= version:
-                self._drop(place)
+        for place, entry in list(self._entries[plural].items()):
+            is_meant = namespace in ("", place[0])
+            if is_meant and place not in kept and entry.version <= version:
+                self._drop(plural, place)
                 found.extend(_keys(entry.key))
         for uid, (kind, where, name) in list(self._deleted.items()):
             if kind == plural and namespace in ("", where) and (where, name) not in kept:
@@ -135,37 +143,38 @@ class Store:
         """
         plural = _PLURALS[manifest["kind"]]
         metadata = manifest["metadata"]
-        is_known = (plural, metadata["namespace"], metadata["name"]) in self._entries
+        known = self._entries[plural].get((metadata["namespace"], metadata["name"]))
+        if known is not None and known.version >= int(metadata["resourceVersion"]):
+            return
         came = max(self._newest.get((plural, scope), 0) for scope in ("", metadata["namespace"]))
         is_labelled = (metadata.get("labels") or {}).get(naming.LABEL_MANAGED_BY) == naming.APP
         is_new = is_labelled and int(metadata["resourceVersion"]) > came
-        if is_labelled or plural == naming.PLURAL if is_known else is_new:
+        if is_new if known is None else is_labelled or plural == naming.PLURAL:
             self.put(plural, msgspec.json.encode(manifest))
 
     def bury(self, plural: str, namespace: str, name: str, uid: str) -> None:
         """Take that the operator has deleted an object; late events won't bring it back."""
-        place = (plural, namespace, name)
-        entry = self._entries.get(place)
+        entry = self._entries[plural].get((namespace, name))
         if entry is not None and entry.uid == uid:
-            self._drop(place)
-            self._deleted[uid] = place
+            self._drop(plural, (namespace, name))
+            self._deleted[uid] = (plural, namespace, name)
 
     def drop(self, plural: str, namespace: str, name: str, version: int) -> None:
         """Drop an object that a live read hasn't found, unless another version has come since: `version` was there."""
-        entry = self._entries.get((plural, namespace, name))
+        entry = self._entries[plural].get((namespace, name))
         if entry is not None and entry.version == version:
-            self._drop((plural, namespace, name))
+            self._drop(plural, (namespace, name))
 
     # What visits ask
 
     def get(self, plural: str, namespace: str, name: str) -> Manifest | None:
         """Give an object; None when there is none."""
-        entry = self._entries.get((plural, namespace, name))
+        entry = self._entries[plural].get((namespace, name))
         return None if entry is None else self._read(plural, entry)
 
     def version(self, plural: str, namespace: str, name: str) -> int:
         """Give the version of an object, 0 when there is none."""
-        entry = self._entries.get((plural, namespace, name))
+        entry = self._entries[plural].get((namespace, name))
         return 0 if entry is None else entry.version
 
     def observe(self, namespace: str, name: str) -> Observed:
@@ -180,41 +189,52 @@ class Store:
     def select(self, plural: str, namespace: str, name: str) -> tuple[Manifest, ...]:
         """Give the ControllerRevisions, ReplicaSets or pods of a ModelDeployment, by name."""
         names = self._names.get((plural, namespace, name), ())
-        return tuple(self._read(plural, self._entries[plural, namespace, each]) for each in sorted(names))
+        entries = self._entries[plural]
+        return tuple(self._read(plural, entries[namespace, each]) for each in sorted(names))
 
     def resources(self) -> tuple[Key, ...]:
         """Give every ModelDeployment there is."""
-        return tuple(place[1:] for place in self._entries if place[0] == naming.PLURAL)
+        return tuple(self._entries[naming.PLURAL])
 
     def counts(self) -> dict[str, tuple[int, int]]:
         """Give the number of objects and of their bytes, by kind."""
-        totals: dict[str, tuple[int, int]] = {}
-        for (plural, _namespace, _name), entry in self._entries.items():
-            number, size = totals.get(plural, (0, 0))
-            totals[plural] = (number + 1, size + len(entry.data))
-        return totals
+        return {
+            plural: (len(entries), sum(len(entry.data) for entry in entries.values()))
+            for plural, entries in self._entries.items()
+            if entries
+        }
 
     # Inside
 
-    def _drop(self, place: Place) -> None:
-        entry = self._entries.pop(place, None)
+    def _drop(self, plural: str, place: Key) -> None:
+        entry = self._entries[plural].pop(place, None)
+        self._fresh.pop((plural, *place), None)
         if entry is None or entry.index is None:
             return
-        names = tuple(each for each in self._names[entry.index] if each != place[2])
+        names = tuple(each for each in self._names[entry.index] if each != place[1])
         if names:
             self._names[entry.index] = names
         else:
             del self._names[entry.index]
 
     def _read(self, plural: str, entry: _Entry) -> Manifest:
-        manifest: Manifest = msgspec.json.decode(self._decompress(plural, entry.data))
+        data = self._decompress(plural, entry.data) if entry.is_compressed else entry.data
+        manifest: Manifest = msgspec.json.decode(data)
         if (kind := _PAYLOADS.get(plural)) is not None and "kind" not in manifest:
             # Items of a list come without their kind.
             manifest |= {"apiVersion": kind.api_version, "kind": kind.kind}
         return manifest
 
-    def _compress(self, plural: str, raw: bytes | msgspec.Raw) -> bytes:
-        like = self._dictionaries.setdefault(plural, bytes(raw)[:_DICTIONARY_BYTES])
+    def _keep_fresh(self, place: Place, entry: _Entry) -> None:
+        """Leave an object as it came, and compress the one that hasn't changed for longest."""
+        self._fresh[place] = entry
+        self._fresh.move_to_end(place)
+        if len(self._fresh) > self._most_fresh:
+            (plural, _namespace, _name), oldest = self._fresh.popitem(last=False)
+            oldest.data, oldest.is_compressed = self._compress(plural, oldest.data), True
+
+    def _compress(self, plural: str, raw: bytes) -> bytes:
+        like = self._dictionaries.setdefault(plural, raw[:_DICTIONARY_BYTES])
         packer = zlib.compressobj(_LEVEL, zlib.DEFLATED, _RAW_WINDOW, 9, zlib.Z_DEFAULT_STRATEGY, like)
         return packer.compress(raw) + packer.flush()
 

@@ -19,8 +19,9 @@ def revision(name: str, version: int, instance: str = "iris") -> dict[str, objec
     return {**child(name, version, instance), "kind": "ControllerRevision", "apiVersion": "apps/v1"}
 
 
-def test_what_was_put_in_comes_out_the_same() -> None:
-    memory = store.Store()
+@pytest.mark.parametrize("fresh", [0, 1, 1000])
+def test_what_was_put_in_comes_out_the_same(fresh: int) -> None:
+    memory = store.Store(fresh)
     first, second = child("a", 1, text="x" * 9000), child("b", 2, text="y")
     memory.put(SERVICES, RAW(first))
     memory.put(SERVICES, RAW(second))
@@ -164,12 +165,24 @@ def test_a_live_read_that_found_nothing_drops_only_what_it_was_about() -> None:
 
 
 def test_thousands_of_alike_objects_take_little() -> None:
-    memory = store.Store()
+    memory = store.Store(fresh=2)
     for number in range(200):
         memory.put(SERVICES, RAW(child(f"model-{number}", number + 1, text="the same " * 900)))
     number, size = memory.counts()[SERVICES]
     assert number == 200
     assert size < 200 * 400  # of 9 KB each
+
+
+def test_an_object_that_changes_again_and_again_pushes_no_other_out_of_what_is_kept_as_it_came() -> None:
+    memory = store.Store(fresh=2)
+    text = "the same " * 900
+    memory.put(SERVICES, RAW(child("quiet", 1, text=text)))
+    for version in range(2, 20):
+        memory.put(SERVICES, RAW(child("busy", version, text=text)))
+    assert memory.counts()[SERVICES][1] > 2 * len(text)
+    memory.forget(SERVICES, RAW(child("busy", 20)))
+    memory.put(SERVICES, RAW(child("other", 21, text=text)))
+    assert memory.counts()[SERVICES][1] > 2 * len(text)
 
 
 @pytest.mark.parametrize(

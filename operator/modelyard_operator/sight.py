@@ -252,7 +252,12 @@ def _changes_template(decided: decision.Decision) -> bool:
 
 
 def _created(decided: decision.Decision) -> Iterator[tuple[Kind, str]]:
-    """Give what a decision creates."""
+    """Give what a decision creates and has to look for first, so that nothing is half made when a name is taken.
+
+    A revision is created before all else: when its name is taken the API server says so, and nothing has been made.
+    """
     for action in decided.actions:
         if isinstance(action, plan.Apply) and not action.uid:
-            yield objects.kind_of(action.manifest), objects.name(action.manifest)
+            kind = objects.kind_of(action.manifest)
+            if kind is not Kind.CONTROLLER_REVISION:
+                yield kind, objects.name(action.manifest)

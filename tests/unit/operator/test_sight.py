@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from modelyard_operator import errors, naming, plan, store
+from modelyard_operator import errors, naming, plan, revisions, store
+from modelyard_operator.api import parse
 from modelyard_operator.objects import Kind, Manifest
 from modelyard_operator.observed import Observed
 from tests.support import cluster_memory, cluster_world
@@ -100,7 +101,6 @@ def test_a_new_resource_costs_a_read_and_a_write_for_each_child() -> None:
         await world.create(replicas=1)
         assert await calls_of_a_visit(world, api) == [
             "read the resource",
-            "read ControllerRevision",
             "read Service",
             "read Deployment",
             "create ControllerRevision",
@@ -114,6 +114,29 @@ def test_a_new_resource_costs_a_read_and_a_write_for_each_child() -> None:
     play(story)
 
 
+def test_when_the_name_of_a_revision_is_taken_nothing_is_half_made() -> None:
+    """A revision isn't looked for before it is created: the API server refuses, and nothing comes before it."""
+
+    async def story(world: cluster_world.World, api: Counting) -> None:
+        await world.create(replicas=1)
+        resource = await world.backend.read(naming.PLURAL, world.namespace, "iris")
+        assert resource is not None
+        name = revisions.name(parse(resource))
+        foreign = {
+            "apiVersion": "apps/v1",
+            "kind": "ControllerRevision",
+            "metadata": {"name": name, "namespace": world.namespace},
+            "revision": 1,
+        }
+        await world.backend.create("controllerrevisions", foreign)
+        calls = await calls_of_a_visit(world, api)
+        assert [call for call in calls if call.startswith("create")] == ["create ControllerRevision"]
+        assert (await world.conditions())["Stalled"] == "True NameTaken"
+        assert await world.child(Kind.SERVICE) is None
+
+    play(story)
+
+
 def test_drift_costs_a_read_of_the_resource_and_one_write() -> None:
     async def story(world: cluster_world.World, api: Counting) -> None:
         await world.create(replicas=2)
@@ -123,6 +146,7 @@ def test_drift_costs_a_read_of_the_resource_and_one_write() -> None:
         assert calls[:2] == ["read the resource", "apply Deployment"]
 
     play(story)
+
 
 def test_pods_are_restarted_only_by_a_record_that_was_read_live() -> None:
     async def story(world: cluster_world.World, api: Counting) -> None:
@@ -152,7 +176,6 @@ def test_what_the_last_visit_saw_is_looked_for_once_when_memory_loses_it() -> No
         assert await calls_of_a_visit(world, api) == []
 
     play(story)
-
 
 
 def test_a_delete_is_decided_on_live_reads() -> None:

@@ -13,7 +13,7 @@ from msgspec import Meta
 from modelyard_operator import errors, fields, naming, rules
 from modelyard_operator import spec as specs
 
-_SPEC_TYPE = msgspec.inspect.type_info(specs.CheckedSpec)
+_check_rules = rules.checker(msgspec.inspect.type_info(specs.CheckedSpec))
 
 
 class Identity(msgspec.Struct, frozen=True):
@@ -157,7 +157,7 @@ def parse(body: Mapping[str, Any]) -> ModelDeployment:
         spec = msgspec.convert(body.get("spec"), specs.Spec)
     except msgspec.ValidationError as error:
         raise errors.Stalled("SpecInvalid", _explain(str(error))) from error
-    for path, rule in rules.violations(spec, _SPEC_TYPE, "spec"):
+    for path, rule in _check_rules(spec, "spec") if _check_rules else ():
         raise errors.Stalled("SpecInvalid", f"{path}: {rule.message}.")
     return ModelDeployment(identity=identity, spec=spec)
 

@@ -6,7 +6,7 @@ structs, `crd` writes them as x-kubernetes-validations, tests/integration holds 
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -191,33 +191,61 @@ TOLERATION = (
 )
 
 
-def violations(value: Any, type_info: inspect.Type, path: str) -> Iterator[tuple[str, Rule]]:
-    """Give (field path, rule) for every rule that a parsed value breaks; `type_info` comes from msgspec.inspect."""
+Checker = Callable[[Any, str], Iterable[tuple[str, Rule]]]
+
+
+def checker(type_info: inspect.Type) -> Checker | None:
+    """Give what lists the (field path, rule) that a parsed value breaks, from the value and its path.
+
+    None where a type has no rule, in itself or further down: few fields have, and each spec is checked at each visit.
+    `type_info` comes from msgspec.inspect.
+    """
     if isinstance(type_info, inspect.Metadata):
-        for rule in (type_info.extra or {}).get("rules", ()):
+        return _of_rules((type_info.extra or {}).get("rules", ()), checker(type_info.type))
+    if isinstance(type_info, inspect.UnionType):
+        inner = optional(type_info)
+        below = checker(inner) if inner is not None else None
+        return below and (lambda value, path: () if value is None else below(value, path))
+    if isinstance(type_info, inspect.StructType):
+        parts = [(field.name, field.encode_name, checker(field.type)) for field in type_info.fields]
+        return _of_fields([(name, shown, below) for name, shown, below in parts if below])
+    if isinstance(type_info, inspect.ListType):
+        return _of_items(enumerate, checker(type_info.item_type))
+    if isinstance(type_info, inspect.DictType):
+        return _of_items(dict.items, checker(type_info.value_type))
+    return None
+
+
+def _of_rules(rules: Sequence[Rule], below: Checker | None) -> Checker | None:
+    """Give the checker of a value's own rules and of what lies below it."""
+
+    def check(value: Any, path: str) -> Iterator[tuple[str, Rule]]:
+        for rule in rules:
             if not rule.holds(value):
                 yield path, rule
-    for child, child_type, child_path in _children(value, type_info, path):
-        yield from violations(child, child_type, child_path)
+        if below:
+            yield from below(value, path)
+
+    return check if rules else below
 
 
-def _children(value: Any, type_info: inspect.Type, path: str) -> Iterator[tuple[Any, inspect.Type, str]]:
-    """Give what lies one step below a value, with its type and path."""
-    if isinstance(type_info, inspect.Metadata):
-        yield value, type_info.type, path
-    elif isinstance(type_info, inspect.UnionType):
-        inner = optional(type_info)
-        if value is not None and inner is not None:
-            yield value, inner, path
-    elif isinstance(type_info, inspect.StructType):
-        for field in type_info.fields:
-            yield getattr(value, field.name), field.type, f"{path}.{field.encode_name}"
-    elif isinstance(type_info, inspect.ListType):
-        for index, item in enumerate(value):
-            yield item, type_info.item_type, f"{path}[{index}]"
-    elif isinstance(type_info, inspect.DictType):
-        for key, item in value.items():
-            yield item, type_info.value_type, f"{path}[{key}]"
+def _of_fields(parts: Sequence[tuple[str, str, Checker]]) -> Checker | None:
+    """Give the checker of a struct: (attribute, name in a path, checker) of each field that has rules."""
+
+    def check(value: Any, path: str) -> Iterator[tuple[str, Rule]]:
+        for name, shown, below in parts:
+            yield from below(getattr(value, name), f"{path}.{shown}")
+
+    return check if parts else None
+
+
+def _of_items(pairs: Callable[[Any], Iterable[tuple[Any, Any]]], below: Checker | None) -> Checker | None:
+    """Give the checker of a list or dict, which `pairs` turns into (index or key, item)."""
+    if below is None:
+        return None
+    return lambda value, path: (
+        found for place, item in pairs(value) for found in below(item, f"{path}[{place}]")
+    )
 
 
 def optional(type_info: inspect.UnionType) -> inspect.Type | None:

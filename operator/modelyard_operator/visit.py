@@ -3,6 +3,8 @@
 `decision` fills it, `reconciler` keeps it up to date while it writes, `verdict` and `status` read it. Pure data.
 """
 
+import functools
+
 import msgspec
 
 from modelyard_operator import adoption, api, errors, revisions, rollout, updates
@@ -11,7 +13,7 @@ from modelyard_operator.observed import Observed
 Outcome = errors.Stalled | errors.Waiting | errors.ClusterError
 
 
-class Visit(msgspec.Struct, frozen=True):
+class Visit(msgspec.Struct, frozen=True, dict=True):
     """What one reconcile found and did.
 
     Attributes:
@@ -36,7 +38,7 @@ class Visit(msgspec.Struct, frozen=True):
     outcome: Outcome | None = None
     cluster_domain: str = "cluster.local"
 
-    @property
+    @functools.cached_property
     def ours(self) -> Observed:
         """What was seen, without what belongs to somebody else: that says nothing about us."""
         return adoption.ours(self.seen, self.identity)

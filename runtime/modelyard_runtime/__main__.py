@@ -1,4 +1,4 @@
-"""`modelyard-runtime fetch | serve`: reads the environment, runs one command, turns its failure into words and a code.
+"""`modelyard-runtime fetch | prepare | serve`: runs one command and turns its failure into words and a code.
 
 The only place that reads the environment, writes the termination message and ends the process.
 """
@@ -23,15 +23,19 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
     """Runs one command and ends the process with the code of its outcome."""
     parser = argparse.ArgumentParser(
         prog="modelyard-runtime",
-        description="Fetches a model artifact (fetch) or serves it (serve). Settings come from MODELYARD_* variables.",
+        description="Fetches a model artifact (fetch), prepares it for a faster engine (prepare), serves it (serve). "
+        "Settings come from MODELYARD_* variables.",
     )
-    parser.add_argument("command", choices=("fetch", "serve"))
+    parser.add_argument("command", choices=("fetch", "prepare", "serve"))
     command = parser.parse_args(argv).command
     # The first process of a container gets no signal that it has no handler for. The server sets its own later.
     signal.signal(signal.SIGTERM, _leave)
     process = settings.process_settings(os.environ)
     logs.configure(process.log_level)
-    code = _interruptible(_run_fetch, process) if command == "fetch" else _run_serve(process)
+    if command == "fetch":
+        code = _interruptible(_run_fetch, process)
+    else:
+        code = _run_prepare(process) if command == "prepare" else _run_serve(process)
     logging.shutdown()
     sys.stderr.flush()
     # Not sys.exit: a model that computes or loads in native code would hold up, or crash, the interpreter's farewell.
@@ -54,7 +58,7 @@ def _interruptible(run: Callable[[settings.ProcessSettings], int], process: sett
 
 
 def _run_fetch(process: settings.ProcessSettings) -> int:
-    # Here and in _run_serve: each command pays only for its own imports.
+    # Here and below: each command pays only for its own imports.
     from modelyard_runtime.artifact import fetch  # noqa: PLC0415
 
     stage = lifecycle.Stage.FETCHING
@@ -75,6 +79,31 @@ def _run_fetch(process: settings.ProcessSettings) -> int:
         "artifact ready",
         extra={"fields": {"uri": manifest.uri, "digest": manifest.digest, "bytes": manifest.bytes}},
     )
+    return 0
+
+
+def _run_prepare(process: settings.ProcessSettings) -> int:
+    try:
+        options = settings.prepare_settings(os.environ)
+        cpu.limit_threads(os.environ)
+        # After limit_threads: this imports NumPy.
+        from modelyard_runtime import prepare  # noqa: PLC0415
+
+        decided = prepare.prepare(options)
+    except errors.StartFailure as failure:
+        return _fail(process, failure, lifecycle.Stage.LOADING)
+    except Exception as error:
+        # The outermost loop of the process.
+        _log.debug("prepare failed", exc_info=True)
+        return _fail(process, _internal(error), lifecycle.Stage.LOADING)
+    _log.info(
+        "prepared",
+        extra={
+            "fields": {
+                "engine": decided.engine, "why": decided.reason, "checked_rows": decided.checked_rows,
+            }
+        },
+    )  # fmt: skip
     return 0
 
 

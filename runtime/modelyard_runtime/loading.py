@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 
 from modelyard_runtime import cpu, lifecycle, samples, service, settings, warmup
+from modelyard_runtime.acceleration import serving
 from modelyard_runtime.artifact import store
 from modelyard_runtime.formats import adapters, detection
 from modelyard_runtime.formats import model as models
@@ -19,16 +20,26 @@ def load(options: settings.ServeSettings, enter: Callable[[lifecycle.Stage], Non
     folder = store.Store(options.artifact_dir)
     manifest, path = folder.open()
     model_format = detection.require_known(path, options.model_format)
-    permitted = models.LoadOptions(
-        allows_code=options.allow_code,
-        threads=cpu.allowed_threads(),
-        refuses_other_versions=options.version_policy is settings.VersionPolicy.REFUSE,
-    )
-    model = adapters.load(model_format, path, permitted)
+    permitted = load_options(options)
+
+    def load_original() -> models.Model:
+        return adapters.load(model_format, path, permitted)
+
+    opened = serving.open_prepared(options, manifest.digest, model_format, load_original, permitted.threads)
+    model = load_original() if opened.model is None else opened.model
     enter(lifecycle.Stage.WARMING)
     cost = warmup.warm_up(model)
     samples.check(model, read_samples(options.samples, folder))
-    return service.Served(model, manifest, cost, load_seconds=time.monotonic() - started)
+    return service.Served(model, manifest, cost, time.monotonic() - started, opened.describe(model.engine))
+
+
+def load_options(options: settings.ServeSettings | settings.PrepareSettings) -> models.LoadOptions:
+    """Gives what adapters may do, the same in `prepare` and in `serve`."""
+    return models.LoadOptions(
+        allows_code=options.allow_code,
+        threads=cpu.allowed_threads(workers=getattr(options, "workers", 1)),
+        refuses_other_versions=options.version_policy is settings.VersionPolicy.REFUSE,
+    )
 
 
 def read_samples(inline: str, folder: store.Store) -> tuple[samples.Placed, ...]:

@@ -36,8 +36,8 @@ class Answer(msgspec.Struct, frozen=True):
 class Column(msgspec.Struct, frozen=True):
     """One column that the graph takes as an input of its own.
 
-    `known` are the only values the original takes, None when it takes any text. `is_certain` says that the protocols let
-    nothing but numbers through; where they don't, the column may hold anything.
+    `known` are the only values the original takes, None when it takes any text. `is_certain` says that the protocols
+    let nothing but numbers through; where they don't, the column may hold anything.
     """
 
     index: int
@@ -63,13 +63,14 @@ class Trees(msgspec.Struct, frozen=True):
 class Domain(msgspec.Struct, frozen=True):
     """The inputs the engine was proven on; whatever lies outside is answered by the original.
 
-    `limit` bounds the magnitude of numbers. `missing` and `infinite` hold, per feature, the original's words when it
-    refuses such a value, "" when it takes it.
+    `limit` bounds the magnitude of numbers. `missing` and `infinite` hold, per feature, where in `words` the original's
+    are when it refuses such a value; the first of them are none: it takes the value.
     """
 
     limit: float
-    missing: tuple[str, ...]
-    infinite: tuple[str, ...]
+    words: tuple[str, ...]
+    missing: tuple[int, ...]
+    infinite: tuple[int, ...]
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):

@@ -32,7 +32,7 @@ class SklearnModel:
     engine = "scikit-learn"
 
     def __init__(self, estimator: Any, signature: models.Signature, notes: tuple[str, ...]) -> None:
-        self._estimator = estimator
+        self.estimator = estimator
         self._build = _frame_builder(estimator, signature) if signature.is_named else None
         self._checks = sklearn_shortcuts.Checks(estimator)
         self.signature = signature
@@ -48,7 +48,7 @@ class SklearnModel:
         try:
             data = table if self._build is None else self._build(table)
             self._checks.adjust(table)
-            return {name: as_array(getattr(self._estimator, name)(data)) for name in wanted}
+            return {name: as_array(getattr(self.estimator, name)(data)) for name in wanted}
         except (ValueError, TypeError) as error:
             # scikit-learn and pandas report input they can't take as ValueError, and as TypeError where text and
             # missing values meet in one column. Numbers that pass as such are the caller's fault only by value.

@@ -71,8 +71,17 @@ def describe_model(served: service.Service) -> dict[str, Any]:
             "format": model.format,
             "versions": dict(model.versions),
             "warnings": list(model.warnings),
+            "acceleration": _describe_acceleration(served.served),
         },
     }
+
+
+def _describe_acceleration(served: service.Served) -> dict[str, Any]:
+    """Gives which engine answers, why, and on how many rows it was compared with the original."""
+    found = served.acceleration
+    if found is None:
+        return {"engine": served.model.engine, "reason": "", "checked_rows": 0}
+    return {"engine": found.engine, "reason": found.reason, "checked_rows": found.checked_rows}
 
 
 def describe_server(served: service.Service, version: str) -> dict[str, Any]:

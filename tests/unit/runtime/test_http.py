@@ -140,6 +140,7 @@ def test_metadata_tell_what_is_served() -> None:
             "format": "sklearn",
             "versions": {"scikit-learn": "1.9.1"},
             "warnings": [],
+            "acceleration": {"engine": "scikit-learn", "reason": "", "checked_rows": 0},
         },
     }
     assert builders.request(_app(), "GET", "/v2").json() == {
@@ -193,6 +194,7 @@ def test_metrics_count_by_protocol_and_code() -> None:
         assert expected in lines
     info = next(line for line in lines if line.startswith("modelyard_model_info{"))
     assert 'digest="sha256:aaaa' in info
+    assert 'engine="scikit-learn"' in info
     assert 'versions="scikit-learn=1.9.1"' in info
 
 

@@ -104,6 +104,22 @@ class DeadlineExceeded(RequestError):  # noqa: N818 - named for what it means
     """The caller's deadline passed before there was an answer."""
 
 
+class UnknownModel(RequestError):  # noqa: N818 - named for what it means
+    """The request names a model or a version that is not served here."""
+
+
+class UnsupportedMedia(RequestError):  # noqa: N818 - named for what it means
+    """The body is in a form or an encoding that is not taken."""
+
+
+class NotAcceptable(RequestError):  # noqa: N818 - named for what it means
+    """The caller accepts no form that an answer can have."""
+
+
+class TooLarge(RequestError):  # noqa: N818 - named for what it means
+    """The body has more bytes than are taken, once it is uncompressed."""
+
+
 class NotReady(RequestError):  # noqa: N818 - named for what it means
     """No model is loaded and warmed."""
 

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from modelyard_runtime import errors
 from modelyard_runtime.formats import model as models
-from modelyard_runtime.protocols import predict, v2
+from modelyard_runtime.protocols import recognition
 
 DEFAULT_TOLERANCE = 1e-6
 _SMALLEST = 1e-12  # what a number may differ from an expected zero, where nothing is relative
@@ -55,7 +55,7 @@ def request_of(placed: Placed, signature: models.Signature) -> models.Request:
     """Gives what a sample asks of the model; raises `StartFailure` (SettingsInvalid) when it doesn't fit it."""
     body = bytes(placed.sample.inputs)
     try:
-        request = _decode_body(body, signature)
+        request = recognition.decode(body, signature)
     except errors.InvalidInput as error:
         raise errors.StartFailure(
             errors.Reason.SETTINGS_INVALID, f"{placed.place}.inputs: {error.message}"
@@ -95,16 +95,6 @@ def differences(sample: Sample, outputs: models.Tensors, signature: models.Signa
         for place, expected, got in _pairs(values, _plain(outputs[name]), name):
             if not _agree(expected, got, tolerance):
                 yield f"{place}: expected {_shown(expected)}, got {_shown(got)}"
-
-
-def _decode_body(body: bytes, signature: models.Signature) -> models.Request:
-    """Gives the request in a body of whichever protocol; anything else is the value of `X`."""
-    value = _value(body)
-    if isinstance(value, dict) and isinstance(value.get("inputs"), list):
-        return v2.decode_request(body, signature).request
-    if isinstance(value, dict) and "X" in value:
-        return predict.decode_request(body, signature)
-    return predict.decode_request(b'{"X":' + body + b"}", signature)
 
 
 def _value(raw: bytes | msgspec.Raw) -> Any:

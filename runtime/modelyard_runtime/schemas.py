@@ -10,39 +10,35 @@ import msgspec
 Dimension = Annotated[int, msgspec.Meta(ge=0, le=2**31)]
 
 
-class PredictRows(msgspec.Struct):
-    """`POST /predict`, the usual form: rows of numbers."""
-
-    X: list[list[float]]
-
-
-class PredictColumn(msgspec.Struct):
-    """`POST /predict` for a model of one feature: a flat list, one number per row."""
-
-    X: list[float]
+# What `InferInput.data` is when there are none: in binary they follow the JSON.
+NO_DATA = msgspec.Raw(b"")
 
 
 class PredictAny(msgspec.Struct):
-    """`POST /predict` in every other form: text, missing values, rows as objects, or a mistake to be named."""
+    """`POST /predict` that is not rows of numbers: text, missing values, rows as objects, or a mistake to be named."""
 
     X: Any
+    parameters: Any = None
 
 
 class InferInput(msgspec.Struct):
-    """One input tensor of the Open Inference Protocol; `data` is decoded once the datatype is known."""
+    """One input tensor of the Open Inference Protocol.
+
+    `data` are decoded once the datatype is known.
+    """
 
     name: str
     shape: list[Dimension]
     datatype: str
-    data: msgspec.Raw
-    parameters: Any = None
+    data: msgspec.Raw = NO_DATA
+    parameters: dict[str, Any] | None = None
 
 
 class InferOutput(msgspec.Struct):
     """One output tensor the caller asks for."""
 
     name: str
-    parameters: Any = None
+    parameters: dict[str, Any] | None = None
 
 
 class InferRequest(msgspec.Struct):
@@ -51,4 +47,4 @@ class InferRequest(msgspec.Struct):
     inputs: list[InferInput]
     id: str | None = None
     outputs: list[InferOutput] | None = None
-    parameters: Any = None
+    parameters: dict[str, Any] | None = None

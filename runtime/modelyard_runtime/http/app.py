@@ -1,4 +1,4 @@
-"""The application: FastAPI with its routes, the two hot ones beside them, and the guard around everything.
+"""The application: FastAPI with its routes, those that predict beside them, and the guard around everything.
 
 Called by `server`. It wires and decides nothing.
 """
@@ -9,11 +9,23 @@ import fastapi
 import fastapi.openapi.utils
 import starlette.exceptions
 import starlette.requests
-import starlette.routing
 
 from modelyard_runtime import metrics, service
-from modelyard_runtime.http import asgi, gate, guard, health, inference, metadata, openapi, page
+from modelyard_runtime.http import (
+    asgi,
+    gate,
+    guard,
+    health,
+    kserve_v1,
+    metadata,
+    mlflow_scoring,
+    openapi,
+    page,
+    routes,
+    shortcuts,
+)
 from modelyard_runtime.http import errors as http_errors
+from modelyard_runtime.protocols import v2
 
 EVERYBODY = gate.Rules()
 
@@ -28,15 +40,13 @@ def create_app(
     """Gives the guarded application."""
     # No documentation pages: FastAPI's load their scripts from a content delivery network.
     app = fastapi.FastAPI(title="Modelyard", version=version, docs_url=None, redoc_url=None)
-    infer = inference.InferRoute(served)
+    hot = routes.prediction_routes(served, max_body_bytes)
     # First, since routes are tried in order.
-    app.router.routes[:0] = [
-        starlette.routing.Route("/predict", inference.PredictRoute(served), methods=["POST"]),
-        starlette.routing.Route("/v2/models/{model}/infer", infer, methods=["POST"]),
-        starlette.routing.Route("/v2/models/{model}/versions/{version}/infer", infer, methods=["POST"]),
-    ]
+    app.router.routes[:0] = hot
     app.include_router(health.build_router(served, counters))
     app.include_router(metadata.build_router(served, version))
+    app.include_router(kserve_v1.build_router(served))
+    app.include_router(mlflow_scoring.build_router(served, version))
     app.include_router(page.build_router())
     app.add_exception_handler(starlette.exceptions.HTTPException, _answer_http_error)
     app.add_exception_handler(Exception, _answer_unexpected)
@@ -48,7 +58,8 @@ def create_app(
         return document
 
     app.openapi = describe  # type: ignore[method-assign]
-    gated: asgi.Application = app if rules.are_open else gate.Gate(app, rules)
+    shortcut = shortcuts.Shortcuts(app, hot, {"model": served.model_name, "version": v2.VERSION})
+    gated: asgi.Application = shortcut if rules.are_open else gate.Gate(shortcut, rules)
     return guard.Guard(gated, served, counters, max_body_bytes)
 
 

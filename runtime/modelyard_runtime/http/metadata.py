@@ -11,7 +11,7 @@ import orjson
 from modelyard_runtime import errors, service
 from modelyard_runtime.http import errors as http_errors
 from modelyard_runtime.http import inference, page
-from modelyard_runtime.protocols import rows, v2
+from modelyard_runtime.protocols import rows, v2_metadata
 
 
 def build_router(served: service.Service, version: str) -> fastapi.APIRouter:
@@ -26,7 +26,7 @@ def build_router(served: service.Service, version: str) -> fastapi.APIRouter:
 
     @router.get("/v2", summary="The server")
     async def server() -> dict[str, Any]:
-        return {"name": "modelyard", "version": version, "extensions": []}
+        return {"name": "modelyard", "version": version, "extensions": ["binary_tensor_data"]}
 
     @router.get("/v2/models/{model}", summary="The model's inputs and outputs", responses=_UNKNOWN)
     @router.get("/v2/models/{model}/versions/{model_version}", include_in_schema=False)
@@ -61,10 +61,10 @@ def describe_model(served: service.Service) -> dict[str, Any]:
     manifest = served.served.manifest
     return {
         "name": served.model_name,
-        "versions": [v2.VERSION],
+        "versions": [v2_metadata.VERSION],
         "platform": model.format,
-        "inputs": v2.describe_inputs(model.signature),
-        "outputs": v2.describe_outputs(model.signature),
+        "inputs": v2_metadata.describe_inputs(model.signature),
+        "outputs": v2_metadata.describe_outputs(model.signature),
         "parameters": {
             "digest": manifest.digest,
             "uri": manifest.uri,

@@ -6,7 +6,7 @@
 from typing import Any
 
 from modelyard_runtime.formats import model as models
-from modelyard_runtime.protocols import v2
+from modelyard_runtime.protocols import v2_metadata
 
 _REFUSALS = {
     "400": "The input does not fit the model; the message says what does",
@@ -63,7 +63,7 @@ def _example_inputs(signature: models.Signature) -> list[dict[str, Any]]:
     row = example_row(signature)
     if signature.takes_documents:
         return [{"name": models.TABLE, "shape": [1], "datatype": "BYTES", "data": [row]}]
-    described = v2.describe_inputs(signature)
+    described = v2_metadata.describe_inputs(signature)
     if len(described) == 1:
         return [{**described[0], "shape": [1, len(row)], "data": row}]
     return [{**one, "shape": [1, 1], "data": [value]} for one, value in zip(described, row, strict=True)]

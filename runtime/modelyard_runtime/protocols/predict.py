@@ -1,72 +1,83 @@
-"""`POST /predict`: `{"X": [[…], …]}` → `{"y_pred": […]}`, the form of the usual Flask example.
+"""`POST /predict`: `{"X": [[…], …]}` → `{"y_pred": […]}`, the form of the usual Flask example; or CSV, NumPy, Arrow.
 
-`http.inference` calls `decode_request` and `encode_response`. Pure.
+`http.inference` calls `decode`, and `encode` of what it gives. Pure.
 """
 
 import re
+from collections.abc import Mapping
+from typing import Any
 
 import msgspec
-import numpy as np
 
 from modelyard_runtime import errors, schemas
 from modelyard_runtime.formats import model as models
+from modelyard_runtime.protocols import answers, exchange, files, matrix, named, rows
 from modelyard_runtime.protocols import body as bodies
-from modelyard_runtime.protocols import rows
 
 NAME = "predict"
 
-_ROWS = msgspec.json.Decoder(schemas.PredictRows)
-_COLUMN = msgspec.json.Decoder(schemas.PredictColumn)
+_FORMS = (exchange.JSON, exchange.CSV, exchange.NPY)
+_X = matrix.Field(models.TABLE)
 _ANY = msgspec.json.Decoder(schemas.PredictAny)
 _OUT_OF_RANGE = re.compile(r"(?:Number|Integer value) out of range - at `\$\.X\[(\d+)\](?:\[(\d+)\])?`")
+_YES, _NO = ("1", "true"), ("0", "false")
+
+
+class Call(msgspec.Struct, frozen=True):
+    """A decoded request and the form of its answer."""
+
+    request: models.Request
+    signature: models.Signature
+    form: bytes = exchange.JSON
+
+    def encode(self, outputs: models.Tensors) -> exchange.Response:
+        """Gives the response for the model's outputs."""
+        found = answers.by_field(outputs, self.signature)
+        if self.form != exchange.JSON:
+            return files.encode(self.form, found, self.signature)
+        fields: dict[str, object] = {name: bodies.jsonable(array) for name, array in found.items()}
+        if answers.PROBABILITIES in found and self.signature.classes is not None:
+            fields["classes"] = list(self.signature.classes)
+        return exchange.Response(bodies.encode(fields))
+
+
+def decode(message: exchange.Message, signature: models.Signature, model_name: str) -> Call:
+    """Gives the call; raises `InvalidInput`, `UnsupportedMedia` or `NotAcceptable`."""
+    del model_name
+    form = exchange.answer_form(message, _FORMS)
+    stated = exchange.content_form(message, _FORMS)
+    request = (
+        decode_request(message.body, signature)
+        if stated == exchange.JSON
+        else files.decode(stated, message.body, signature)
+    )
+    if message.query and _wants_probabilities(message):
+        request = msgspec.structs.replace(request, wanted=answers.with_probabilities(signature))
+    return Call(request, signature, form)
 
 
 def decode_request(body: bytes, signature: models.Signature) -> models.Request:
-    """Gives the request for the model; raises `InvalidInput`."""
-    return models.table_request(_decode_table(body, signature), signature.default_outputs)
-
-
-def encode_response(outputs: models.Tensors) -> bytes:
-    """Gives the response body."""
-    return bodies.encode({"y_pred": bodies.jsonable(outputs[models.PREDICTION])})
-
-
-def _decode_table(body: bytes, signature: models.Signature) -> models.Table:
-    if signature.is_numeric:
-        try:
-            if signature.features is not None and len(signature.features) == 1:
-                return _decode_column(body, signature)
-            return _decode_rows(body, signature)
-        except msgspec.ValidationError:
-            # Another form than the usual one, or a mistake: the careful way finds out which.
-            pass
+    """Gives what a JSON body asks of the model; raises `InvalidInput`."""
+    if signature.inputs:
+        return named.decode_object(body, signature)
+    table = None if signature.parameters else _X.decode(body, signature)
+    if table is not None:
+        return models.table_request(table, signature.default_outputs)
     return _decode_any(body, signature)
 
 
-def _decode_rows(body: bytes, signature: models.Signature) -> models.Table:
-    values = bodies.decode(_ROWS, body).X
-    if values:
-        rows.check_width(len(values[0]), signature)
-        try:
-            return np.array(values, dtype=np.float64)
-        except ValueError:
-            pass  # Ragged: the careful way names the row.
-    return rows.build_table(values, signature)
+def _wants_probabilities(message: exchange.Message) -> bool:
+    value = message.parameter("proba")
+    if value is None or value in _NO:
+        return False
+    if value in _YES:
+        return True
+    raise errors.InvalidInput(f"proba is {rows.shown(value)} in the query; it can be 1 or 0")
 
 
-def _decode_column(body: bytes, signature: models.Signature) -> models.Table:
+def _decode_any(body: bytes, signature: models.Signature) -> models.Request:
     try:
-        values = bodies.decode(_COLUMN, body).X
-    except msgspec.ValidationError:
-        return _decode_rows(body, signature)
-    if not values:
-        return rows.build_table(values, signature)
-    return np.array(values, dtype=np.float64).reshape(-1, 1)
-
-
-def _decode_any(body: bytes, signature: models.Signature) -> models.Table:
-    try:
-        value = bodies.decode(_ANY, body).X
+        found = bodies.decode(_ANY, body)
     except msgspec.ValidationError as error:
         problem = str(error)
         if "missing required field" in problem or problem.startswith("Expected `object`"):
@@ -74,7 +85,18 @@ def _decode_any(body: bytes, signature: models.Signature) -> models.Table:
                 f'the body needs the field "X"; send {{"X": {rows.example(signature)}}}'
             ) from None
         raise errors.InvalidInput(_locate(problem, signature) or bodies.as_sentence(error)) from None
-    return rows.build_table(value, signature)
+    parameters: Mapping[str, models.Scalar] = models.NO_PARAMETERS
+    if signature.parameters:
+        parameters = named.read_parameters(found.parameters, signature)
+    table = build_table(found.X, signature)
+    return models.Request({models.TABLE: table}, table.shape[0], signature.default_outputs, parameters)
+
+
+def build_table(value: Any, signature: models.Signature, field: str = models.TABLE) -> models.Table:
+    """Gives the table for rows, or for columns by feature name; raises `InvalidInput`."""
+    if isinstance(value, dict) and signature.is_named and value:
+        return rows.build_from_columns(value, signature, field)
+    return rows.build_table(value, signature, field)
 
 
 def _locate(problem: str, signature: models.Signature) -> str | None:

@@ -1,8 +1,9 @@
-"""Tensors of the Open Inference Protocol in JSON: flat or nested data → a NumPy array of the stated datatype and shape.
+"""Numbers and texts in JSON → NumPy arrays: tensors that state datatype and shape, and plain nested lists.
 
-Called by `protocols.v2`. Pure. The stated shape is a claim to check, never a size to allocate.
+Called by the protocols. Pure. A stated shape is a claim to check, never a size to allocate.
 """
 
+import functools
 import math
 import types
 from collections.abc import Mapping
@@ -13,11 +14,12 @@ import numpy as np
 import numpy.typing as npt
 
 from modelyard_runtime import errors, schemas
+from modelyard_runtime.formats import model as models
 from modelyard_runtime.protocols import body as bodies
 
 Tensor = npt.NDArray[Any]
 
-_DTYPES: Mapping[str, "np.dtype[Any]"] = {
+DTYPES: Mapping[str, "np.dtype[Any]"] = {
     "BOOL": np.dtype(np.bool_),
     "UINT8": np.dtype(np.uint8),
     "UINT16": np.dtype(np.uint16),
@@ -31,80 +33,150 @@ _DTYPES: Mapping[str, "np.dtype[Any]"] = {
     "FP64": np.dtype(np.float64),
     "BYTES": np.dtype(np.object_),
 }
+# Tensors that have no JSON form of their own, and what their numbers are read into where the model wants them.
+_WITHOUT_JSON: Mapping[str, "np.dtype[Any]"] = {
+    "FP16": np.dtype(np.float16),
+    "BF16": np.dtype(np.float32),
+}
 _ELEMENTS: Mapping[str, type] = {"b": bool, "u": int, "i": int, "f": float, "O": str}
-_MAX_DIMENSIONS = 4
+MAX_DIMENSIONS = 32
 
 
-def _decoder(element: Any, dimensions: int) -> msgspec.json.Decoder[Any]:
-    nested: Any = element
+@functools.cache
+def _nested_type(kind: str, dimensions: int, missing: bool) -> Any:
+    """Gives the type of lists nested that deep: no booleans among numbers, no text among either."""
+    element: Any = _ELEMENTS[kind]
+    nested: Any = element | None if missing else element
     for _ in range(dimensions):
         nested = types.GenericAlias(list, (nested,))
-    return msgspec.json.Decoder(nested)
+    return nested
 
 
-# (kind of dtype, dimensions, missing values allowed) → strict decoder: no booleans among numbers, no text among either.
-_DECODERS: Mapping[tuple[str, int, bool], msgspec.json.Decoder[Any]] = {
-    (kind, dimensions, missing): _decoder(element | None if missing else element, dimensions)
-    for kind, element in _ELEMENTS.items()
-    for dimensions in range(1, _MAX_DIMENSIONS + 1)
-    for missing in (False, True)
-}
+@functools.cache
+def _decoder(kind: str, dimensions: int, missing: bool) -> msgspec.json.Decoder[Any]:
+    return msgspec.json.Decoder(_nested_type(kind, dimensions, missing))
 
 
-def decode(tensor: schemas.InferInput, allows_missing: bool) -> Tensor:
-    """Gives an input tensor as an array; `null` is NaN (or None in BYTES) where the model allows missing values.
+def decode_stated(tensor: schemas.InferInput, allows_missing: bool) -> Tensor:
+    """Gives a tensor that states its datatype and shape; `null` is a missing value where the model allows them.
 
     Raises `InvalidInput` naming the input when data, datatype and shape don't agree.
     """
-    where = f"input {tensor.name[:80]!r}"
-    dtype = _DTYPES.get(tensor.datatype)
+    where = place(tensor)
+    if tensor.data is schemas.NO_DATA:
+        raise errors.InvalidInput(f"{where} has no `data` and no `binary_data_size`")
+    dtype = DTYPES.get(tensor.datatype)
     if dtype is None:
-        known = ", ".join(_DTYPES)
         raise errors.InvalidInput(
-            f"{where} has the datatype {tensor.datatype[:40]!r}; in JSON it can be {known}"
+            f"{where} has the datatype {tensor.datatype[:40]!r}; in JSON it can be {', '.join(DTYPES)}"
         )
-    if not 1 <= len(tensor.shape) <= _MAX_DIMENSIONS:
-        raise errors.InvalidInput(
-            f"{where} has {len(tensor.shape)} dimensions; 1 to {_MAX_DIMENSIONS} are taken"
-        )
+    check_rank(tensor.shape, where)
     missing = allows_missing and dtype.kind in ("f", "O")
-    values = _decode_data(tensor, dtype, missing, where)
+    values = _decode_data(tensor.data, len(tensor.shape), tensor.datatype, missing, where)
     array = _as_array(values, dtype, tensor.datatype, where)
     if array.ndim > 1 and list(array.shape) != tensor.shape:
         raise errors.InvalidInput(
             f"{where} states the shape {tensor.shape}, but its data are nested as {list(array.shape)}"
         )
-    if array.size != math.prod(tensor.shape):
-        raise errors.InvalidInput(
-            f"{where} states the shape {tensor.shape} ({math.prod(tensor.shape)} values), but has {array.size}"
-        )
+    check_size(array.size, tensor.shape, where)
     return array.reshape(tensor.shape)
 
 
-def _decode_data(tensor: schemas.InferInput, dtype: "np.dtype[Any]", missing: bool, where: str) -> list[Any]:
+def decode_nested(source: msgspec.Raw | Any, spec: models.TensorSpec, allows_missing: bool) -> Tensor:
+    """Gives an input from lists nested as deep as it has dimensions; raises `InvalidInput`.
+
+    The elements are read strictly as the input's datatype. Whether the shape fits is for the model to say.
+    """
+    where = f"input {spec.name[:80]!r}"
+    depth = _depth(source)
+    if depth > MAX_DIMENSIONS:
+        raise errors.InvalidInput(
+            f"{where} is nested too deeply; at most {MAX_DIMENSIONS} dimensions are taken"
+        )
+    datatype = spec.datatype
+    dtype = DTYPES.get(datatype) or _WITHOUT_JSON.get(datatype, DTYPES["FP64"])
+    missing = allows_missing and dtype.kind in ("f", "O")
+    try:
+        values = _typed(source, dtype.kind, depth, missing)
+    except msgspec.ValidationError as error:
+        raise _wrong_type(error, datatype, where) from None
+    return _as_array(values, dtype, datatype, where)
+
+
+def place(tensor: schemas.InferInput) -> str:
+    """Gives what to call an input in a message."""
+    return f"input {tensor.name[:80]!r}"
+
+
+def check_rank(shape: list[int], where: str) -> None:
+    """Raises `InvalidInput` for a tensor of more dimensions than are taken."""
+    if len(shape) > MAX_DIMENSIONS:
+        raise errors.InvalidInput(f"{where} has {len(shape)} dimensions; at most {MAX_DIMENSIONS} are taken")
+
+
+def check_size(count: int, shape: list[int], where: str) -> None:
+    """Raises `InvalidInput` when there are not as many values as the shape says."""
+    if count != math.prod(shape):
+        raise errors.InvalidInput(
+            f"{where} states the shape {shape} ({math.prod(shape)} values), but has {count}"
+        )
+
+
+def _decode_data(data: msgspec.Raw, rank: int, datatype: str, missing: bool, where: str) -> Any:
     """Gives the data as (nested) lists: flat, or nested as deep as the shape says."""
-    body = bytes(tensor.data)
-    first_problem: msgspec.ValidationError | None = None
-    for dimensions in dict.fromkeys((1, len(tensor.shape))):
+    kind = DTYPES[datatype].kind
+    flat_problem: msgspec.ValidationError | None = None
+    try:
+        return _typed(data, kind, 1, missing)
+    except msgspec.ValidationError as error:
+        flat_problem = error
+    if rank != 1 and (rank == 0 or _depth(data) > 1):
         try:
-            values: list[Any] = bodies.decode(_DECODERS[dtype.kind, dimensions, missing], body)
+            return _typed(data, kind, rank, missing)
         except msgspec.ValidationError as error:
-            # The deeper attempt's error is the better one only when the data are nested at all.
-            if first_problem is None or _is_nested(body):
-                first_problem = error
-        else:
-            return values
-    problem = "" if first_problem is None else str(first_problem)
-    what, _, place = problem.partition(" - at ")
-    position = place.strip("`").removeprefix("$")
-    raise errors.InvalidInput(f"{where}, data{position}: {what[:1].lower() + what[1:]} for {tensor.datatype}")
+            # The deeper attempt's error is the better one, as the data are nested.
+            flat_problem = error
+    raise _wrong_type(flat_problem, datatype, where)
 
 
-def _is_nested(body: bytes) -> bool:
-    return body.lstrip()[1:].lstrip()[:1] == b"["
+def _typed(source: msgspec.Raw | Any, kind: str, depth: int, missing: bool) -> Any:
+    if isinstance(source, msgspec.Raw):
+        return bodies.decode(_decoder(kind, depth, missing), bytes(source))
+    try:
+        return msgspec.convert(source, _nested_type(kind, depth, missing))
+    except RecursionError:
+        raise errors.InvalidInput(
+            "the body is nested too deeply; tensors are lists of plain values"
+        ) from None
 
 
-def _as_array(values: list[Any], dtype: "np.dtype[Any]", datatype: str, where: str) -> Tensor:
+def _depth(source: msgspec.Raw | Any) -> int:
+    """Gives how deep lists are nested, going by the first element of each."""
+    depth = 0
+    if isinstance(source, msgspec.Raw):
+        for byte in bytes(source):
+            if byte == 0x5B:  # [
+                depth += 1
+            elif byte not in b" \t\r\n":
+                break
+            if depth > MAX_DIMENSIONS:
+                break
+        return depth
+    while isinstance(source, list) and depth <= MAX_DIMENSIONS:
+        depth += 1
+        if not source:
+            break
+        source = source[0]
+    return depth
+
+
+def _wrong_type(error: msgspec.ValidationError, datatype: str, where: str) -> errors.InvalidInput:
+    what, _, position = str(error).partition(" - at ")
+    position = position.strip("`").removeprefix("$")
+    return errors.InvalidInput(f"{where}, data{position}: {what[:1].lower() + what[1:]} for {datatype}")
+
+
+def _as_array(values: Any, dtype: "np.dtype[Any]", datatype: str, where: str) -> Tensor:
     try:
         with np.errstate(over="ignore"):  # a number too large for FP32 becomes infinite, and is refused below
             array = np.array(values, dtype=dtype)

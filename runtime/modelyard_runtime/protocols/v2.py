@@ -1,187 +1,185 @@
-"""The Open Inference Protocol version 2 over REST, JSON form.
+"""The Open Inference Protocol version 2 over REST: requests and responses in JSON, binary tensors, or both.
 
-`http.inference` calls `decode_request` and `encode_response`; `http.metadata` the rest. Pure.
-Tensors arrive in `protocols.tensors`; here is what the request as a whole means for the model.
+`http.inference` calls `decode`, and `encode` of what it gives. Pure.
+Tensors in JSON arrive in `protocols.tensors`, binary ones in `protocols.v2_binary`; `protocols.v2_inputs` makes the
+model's inputs of them, and `protocols.v2_metadata` describes them.
 """
 
-import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
-import numpy as np
+import numpy.typing as npt
 
 from modelyard_runtime import errors, schemas
 from modelyard_runtime.formats import model as models
 from modelyard_runtime.protocols import body as bodies
-from modelyard_runtime.protocols import rows, tensors
+from modelyard_runtime.protocols import exchange, rows, tensors, v2_binary, v2_inputs, v2_metadata
 
 NAME = "v2"
-VERSION = "1"
+VERSION = v2_metadata.VERSION
 
 _REQUEST = msgspec.json.Decoder(schemas.InferRequest)
+_RAW = "a request without JSON is for models of one input with at most one size that varies"
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Call:
-    """A decoded inference request."""
+class Call(msgspec.Struct, frozen=True):
+    """A decoded inference request: `binary` are the outputs to send as bytes, in `order` if one was asked for."""
 
     request: models.Request
-    request_id: str | None
+    request_id: str | None = None
+    model_name: str = ""
+    order: tuple[str, ...] = ()
+    binary: frozenset[str] = frozenset()
+
+    def encode(self, outputs: models.Tensors) -> exchange.Response:
+        """Gives the response for the model's outputs; data in JSON are flat, in row-major order."""
+        named = {name: outputs[name] for name in self.order or outputs}
+        described: dict[str, object] = {"model_name": self.model_name, "model_version": VERSION}
+        if self.request_id is not None:
+            described["id"] = self.request_id
+        if not self.binary:
+            described["outputs"] = [_tensor(name, array) for name, array in named.items()]
+            return exchange.Response(bodies.encode(described))
+        parts: list[bytes] = []
+        listed: list[dict[str, object]] = []
+        for name, array in named.items():
+            if name not in self.binary:
+                listed.append(_tensor(name, array))
+                continue
+            datatype, data = v2_binary.write(array)
+            parts.append(data)
+            listed.append(
+                {
+                    "name": name,
+                    "shape": list(array.shape),
+                    "datatype": datatype,
+                    "parameters": {"binary_data_size": len(data)},
+                }
+            )
+        described["outputs"] = listed
+        header = bodies.encode(described)
+        length = (v2_binary.HEADER, str(len(header)).encode())
+        return exchange.Response(v2_binary.join(header, parts), exchange.OCTETS, [length])
 
 
-def decode_request(body: bytes, signature: models.Signature) -> Call:
-    """Gives the request for the model and its id; raises `InvalidInput`."""
+def decode(message: exchange.Message, signature: models.Signature, model_name: str) -> Call:
+    """Gives the call; raises `InvalidInput` or `UnsupportedMedia`."""
+    stated = message.headers.get(v2_binary.HEADER)
+    exchange.content_form(message, (exchange.JSON, exchange.OCTETS))
+    if stated is None:
+        return decode_request(message.body, signature, model_name)
+    length = v2_binary.json_bytes(stated, message.body)
+    if length == 0:
+        return _decode_raw(message.body, signature, model_name)
+    tail = v2_binary.Tail(message.body, length)
+    return decode_request(message.body[:length], signature, model_name, tail)
+
+
+def decode_request(
+    body: bytes, signature: models.Signature, model_name: str = "", tail: v2_binary.Tail | None = None
+) -> Call:
+    """Gives the call for the JSON of a request, and the binary tensors behind it; raises `InvalidInput`."""
     try:
         request = bodies.decode(_REQUEST, body)
     except msgspec.ValidationError as error:
         raise errors.InvalidInput(bodies.as_sentence(error)) from None
-    wanted = _wanted(request.outputs, signature)
-    if not request.inputs:
-        raise errors.InvalidInput(f"inputs is empty; the model takes {_expected_inputs(signature)}")
-    return Call(models.table_request(_assemble(request.inputs, signature), wanted), request.id)
+    inputs = request.inputs
+    if not inputs:
+        raise errors.InvalidInput(f"inputs is empty; the model takes {v2_inputs.expected(signature)}")
+    missing = signature.allows_missing or not (signature.is_numeric or signature.inputs)
+    decoded: dict[str, npt.NDArray[Any]] = {}
+    for tensor in inputs:
+        size = v2_binary.size_of(tensor)
+        if size is None:
+            decoded[tensor.name] = tensors.decode_stated(tensor, missing)
+        elif tail is None:
+            raise errors.InvalidInput(
+                f"{tensors.place(tensor)} states binary_data_size; send the header Inference-Header-Content-Length"
+            )
+        else:
+            decoded[tensor.name] = tail.take(tensor, size)
+    if len(decoded) != len(inputs):
+        raise errors.InvalidInput("two inputs have the same name")
+    if tail is not None:
+        tail.end()
+    order = _order(request.outputs, signature)
+    wanted = frozenset(order) if order else signature.default_outputs
+    asked = v2_inputs.build_request(decoded, signature, wanted, request.parameters)
+    if tail is not None:
+        _check_table(asked, signature)
+    return Call(asked, request.id, model_name, order, _binary(request, wanted))
 
 
-def _wanted(outputs: list[schemas.InferOutput] | None, signature: models.Signature) -> frozenset[str]:
-    """Gives the outputs the caller names, or the default ones."""
+def _decode_raw(body: bytes, signature: models.Signature, model_name: str) -> Call:
+    """Gives the call for a body that is the one input's bytes and nothing else; all outputs are binary."""
+    described = v2_metadata.describe_inputs(signature, as_matrix=True)
+    shape: list[int] = described[0]["shape"]
+    if len(described) != 1 or shape.count(-1) > 1:
+        raise errors.InvalidInput(f"{_RAW}; this one takes {v2_inputs.expected(signature)}")
+    name, datatype = described[0]["name"], described[0]["datatype"]
+    array = v2_binary.read(body, 0, len(body), datatype, f"input {name!r}")
+    try:
+        # A -1 among the sizes is found by NumPy.
+        array = array.reshape(shape)
+    except ValueError:
+        raise errors.InvalidInput(
+            f"the body has {array.size} values of {datatype}, which are no {shape}"
+        ) from None
+    request = v2_inputs.build_request({name: array}, signature, signature.default_outputs, None)
+    _check_table(request, signature)
+    return Call(request, None, model_name, (), signature.default_outputs)
+
+
+def _check_table(request: models.Request, signature: models.Signature) -> None:
+    # Bytes can hold NaN and infinity, JSON can't. A tensor may hold them: what they mean is the model's to say.
+    if not signature.inputs:
+        rows.check_finite(request.inputs[models.TABLE], signature, models.TABLE)
+
+
+def _order(outputs: list[schemas.InferOutput] | None, signature: models.Signature) -> tuple[str, ...]:
+    """Gives the outputs the caller names, in his order; raises `InvalidInput` for those that are not there."""
     if not outputs:
-        return signature.default_outputs
+        return ()
     known = [output.name for output in signature.outputs]
     for output in outputs:
         if output.name not in known:
             raise errors.InvalidInput(
                 f"the model has no output {output.name[:80]!r}; it has {', '.join(map(repr, known))}"
             )
-    return frozenset(output.name for output in outputs)
+        if output.parameters and output.parameters.get("classification"):
+            raise errors.InvalidInput(
+                "the parameter classification is not offered; ask for the output itself"
+            )
+    return tuple(dict.fromkeys(output.name for output in outputs))
 
 
-def encode_response(outputs: models.Tensors, model_name: str, request_id: str | None) -> bytes:
-    """Gives the response body; the data are flat, in row-major order."""
-    response: dict[str, object] = {"model_name": model_name, "model_version": VERSION}
-    if request_id is not None:
-        response["id"] = request_id
-    response["outputs"] = [_tensor(name, array) for name, array in outputs.items()]
-    return bodies.encode(response)
+def _binary(request: schemas.InferRequest, wanted: frozenset[str]) -> frozenset[str]:
+    """Gives the outputs that are wanted as bytes: what is said of a single one counts more than what is said of all."""
+    by_default = _is_set(request.parameters, "binary_data_output", default=False)
+    if not request.outputs:
+        return wanted if by_default else frozenset()
+    return frozenset(
+        output.name for output in request.outputs if _is_set(output.parameters, "binary_data", by_default)
+    )
 
 
-def _tensor(name: str, array: tensors.Tensor) -> dict[str, object]:
+def _is_set(parameters: Mapping[str, Any] | None, name: str, default: bool) -> bool:
+    value = default if parameters is None else parameters.get(name, default)
+    if not isinstance(value, bool):
+        raise errors.InvalidInput(f"the parameter {name} is {rows.kind_of(value)}; send true or false")
+    return value
+
+
+def _tensor(name: str, array: npt.NDArray[Any]) -> dict[str, object]:
     datatype = models.datatype_of(array.dtype)
     data = bodies.jsonable(array.ravel())
     if datatype == "BYTES" and isinstance(data, list):
         data = [item if isinstance(item, str) else str(item) for item in data]
-    return {"name": name, "shape": list(array.shape), "datatype": datatype, "data": data}
-
-
-def describe_inputs(signature: models.Signature) -> list[dict[str, Any]]:
-    """Gives the metadata of the inputs: one tensor per feature for a model with named features, else one matrix."""
-    if signature.takes_documents:
-        return [{"name": models.TABLE, "datatype": "BYTES", "shape": [-1]}]
-    if signature.is_named and signature.features is not None:
-        return [
-            {"name": feature.name, "datatype": _datatype(feature.kind), "shape": [-1, 1]}
-            for feature in signature.features
-        ]
-    width = -1 if signature.features is None else len(signature.features)
-    return [
-        {"name": models.TABLE, "datatype": "FP64" if signature.is_numeric else "BYTES", "shape": [-1, width]}
-    ]
-
-
-def describe_outputs(signature: models.Signature) -> list[dict[str, Any]]:
-    """Gives the metadata of the outputs."""
-    return [
-        {"name": output.name, "datatype": output.datatype, "shape": list(output.shape)}
-        for output in signature.outputs
-    ]
-
-
-def _datatype(kind: models.Kind) -> str:
-    return "FP64" if kind is models.Kind.NUMBER else "BYTES"
-
-
-def _assemble(inputs: list[schemas.InferInput], signature: models.Signature) -> models.Table:
-    names = [one.name for one in inputs]
-    if len(set(names)) != len(names):
-        raise errors.InvalidInput("two inputs have the same name")
-    decoded = {
-        one.name: tensors.decode(one, signature.allows_missing or not signature.is_numeric) for one in inputs
+    # Half precision has no form in JSON; every such number is one of single precision.
+    return {
+        "name": name,
+        "shape": list(array.shape),
+        "datatype": "FP32" if datatype == "FP16" else datatype,
+        "data": data,
     }
-    features = [feature.name for feature in signature.features or ()] if signature.is_named else []
-    if features and names[0] in features:
-        return _from_columns(decoded, signature, features)
-    if len(inputs) == 1:
-        return _from_tensor(names[0], decoded[names[0]], signature)
-    raise errors.InvalidInput(
-        f"the inputs {', '.join(names)[:200]} are not the model's: it takes {_expected_inputs(signature)}"
-    )
-
-
-def _expected_inputs(signature: models.Signature) -> str:
-    if signature.takes_documents:
-        return "one BYTES tensor of shape [-1]"
-    width = "-1" if signature.features is None else str(len(signature.features))
-    matrix = f"one tensor of shape [-1, {width}]"
-    return f"{matrix}, or one tensor per feature: {signature.expected}" if signature.is_named else matrix
-
-
-def _from_columns(
-    decoded: dict[str, tensors.Tensor], signature: models.Signature, features: list[str]
-) -> models.Table:
-    missing = [name for name in features if name not in decoded]
-    unknown = [name for name in decoded if name not in features]
-    if missing or unknown:
-        problem = (
-            f"the input {missing[0]!r} is missing" if missing else f"the input {unknown[0][:80]!r} is unknown"
-        )
-        raise errors.InvalidInput(f"{problem}; the model takes {signature.expected}")
-    columns: list[tensors.Tensor] = []
-    for name in features:
-        tensor = decoded[name]
-        if tensor.ndim not in (1, 2) or (tensor.ndim == 2 and tensor.shape[1] != 1):
-            raise errors.InvalidInput(
-                f"input {name!r} has the shape {list(tensor.shape)}; one feature has [-1] or [-1, 1]"
-            )
-        columns.append(tensor.reshape(-1))
-    lengths = {column.shape[0] for column in columns}
-    if len(lengths) != 1:
-        raise errors.InvalidInput(
-            f"the inputs have different numbers of rows: {', '.join(map(str, sorted(lengths)))}"
-        )
-    table: models.Table = np.column_stack([_plain(column, signature) for column in columns])
-    return _checked(table, signature)
-
-
-def _from_tensor(name: str, tensor: tensors.Tensor, signature: models.Signature) -> models.Table:
-    if signature.takes_documents:
-        if (
-            tensor.dtype.kind != "O"
-            or tensor.ndim not in (1, 2)
-            or (tensor.ndim == 2 and tensor.shape[1] != 1)
-        ):
-            raise errors.InvalidInput(f"input {name!r}: the model takes {_expected_inputs(signature)}")
-        return rows.build_table(tensor.reshape(-1).tolist(), signature)
-    if tensor.ndim == 1 and (signature.features is None or len(signature.features) == 1):
-        tensor = tensor.reshape(-1, 1)
-    width_fits = signature.features is None or (
-        tensor.ndim == 2 and tensor.shape[1] == len(signature.features)
-    )
-    if tensor.ndim != 2 or not width_fits:
-        raise errors.InvalidInput(
-            f"input {name!r} has the shape {list(tensor.shape)}, but the model takes {_expected_inputs(signature)}"
-        )
-    return _checked(_plain(tensor, signature), signature)
-
-
-def _plain(tensor: tensors.Tensor, signature: models.Signature) -> models.Table:
-    """Gives float64 for numbers; the column of a model that takes text stays as it is."""
-    if tensor.dtype.kind == "O" or not signature.is_numeric:
-        return tensor.astype(np.object_)
-    return tensor.astype(np.float64, copy=False)
-
-
-def _checked(table: models.Table, signature: models.Signature) -> models.Table:
-    if table.shape[0] == 0:
-        raise errors.InvalidInput("the inputs have no rows; send at least one")
-    if table.dtype.kind == "O":
-        # Text is among the values: check each against its feature's kind, and name the one that is wrong.
-        return rows.build_table(table.tolist(), signature)
-    return table

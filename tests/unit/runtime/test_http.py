@@ -42,10 +42,16 @@ def test_json_or_no_content_type_is_taken(content_type: str | None) -> None:
 REFUSED: dict[str, tuple[str, str, bytes, dict[str, str], int, str]] = {
     "another content type": ("POST", "/predict", b"1", {"content-type": "text/plain"}, 415, "application/json"),
     "a form": ("POST", INFER, b"a=1", {"content-type": "application/x-www-form-urlencoded"}, 415, "application/json"),
-    "a compressed body": (
-        "POST", "/predict", b"\x1f\x8b", {"content-type": "application/json", "content-encoding": "gzip"},
-        415, "compressed",
+    "an encoding nobody knows": (
+        "POST", "/predict", b"{}", {"content-type": "application/json", "content-encoding": "br"}, 415, "zstd",
     ),
+    "a body that is not compressed as it says": (
+        "POST", "/predict", b"{}", {"content-type": "application/json", "content-encoding": "gzip"}, 400, "gzip",
+    ),
+    "a form that no answer has": ("POST", "/predict", b'{"X": [[1, 2]]}', {"accept": "image/png"}, 406, "csv"),
+    "a deadline that is none": ("POST", "/predict", b'{"X": [[1, 2]]}', {"request-timeout": "soon"}, 400, "seconds"),
+    "an unknown model, version 1": ("POST", "/v1/models/rose:predict", b"{}", {}, 404, "'rose'"),
+    "readiness of an unknown model, version 1": ("GET", "/v1/models/rose", b"", {}, 404, "'rose'"),
     "bad input": ("POST", "/predict", b'{"X": [[1]]}', {}, 400, "2 features"),
     "bad input, version 2": ("POST", INFER, b"{}", {}, 400, "inputs"),
     "an unknown model": ("POST", "/v2/models/rose/infer", ONE_TENSOR, {}, 404, "'rose'"),
@@ -144,7 +150,7 @@ def test_metadata_tell_what_is_served() -> None:
         },
     }
     assert builders.request(_app(), "GET", "/v2").json() == {
-        "name": "modelyard", "version": "9.9.9", "extensions": [],
+        "name": "modelyard", "version": "9.9.9", "extensions": ["binary_tensor_data"],
     }  # fmt: skip
     assert builders.request(_app(), "GET", "/v2/models/m/ready").json() == {"name": "m", "ready": True}
 

@@ -171,4 +171,5 @@ PREDICTIONS: dict[str, tuple[Any, str]] = {
 @pytest.mark.parametrize("case", PREDICTIONS)
 def test_predictions_keep_their_type(case: str) -> None:
     predictions, expected = PREDICTIONS[case]
-    assert predict.encode_response({"predict": predictions}).decode() == expected
+    call = predict.Call(models.Request({}, 1, frozenset()), UNKNOWN_WIDTH)
+    assert call.encode({"predict": predictions}).body.decode() == expected

@@ -8,7 +8,13 @@ import pytest
 from tests.support import deputy_attempts, deputy_world
 
 FEWEST = 60
-NAMES = [*deputy_attempts.CREATIONS, *deputy_attempts.CALLS, *deputy_world.taken()]
+NAMES = [
+    *deputy_attempts.CREATIONS,
+    *deputy_attempts.CALLS,
+    *deputy_world.taken(),
+    *deputy_world.forged(),
+    deputy_world.TWINS,
+]
 
 
 @pytest.fixture(scope="module")

@@ -142,6 +142,11 @@ NAMES: dict[str, Attempt] = {
     "another protocol": _uri(REFUSED, "gopher://host/x"),
     # A shell would run it; nothing here is a shell, and the kubelet finds no variable to expand.
     "a variable in the address": _uri(NOTHING, "s3://models/$(MODELYARD_MODEL_DIGEST)"),
+    "a variable in the address that is quoted already": _uri(
+        NOTHING, "s3://models/$$(MODELYARD_MODEL_DIGEST)"
+    ),
+    "a variable behind three signs": _uri(NOTHING, "s3://models/$$$(MODELYARD_MODEL_DIGEST)$"),
+    "a variable in a sample": _top(validation={"samples": [{"inputs": [["$(MODELYARD_MODEL_URI)"]]}]}),
     "a command in the address": _uri(NOTHING, "s3://models/$(id)`id`"),
     # Where a pod may connect is the cluster's network policy and, from the next release on, the runtime's.
     "the cloud's metadata service": _uri(NOTHING, "http://169.254.169.254/latest/meta-data"),

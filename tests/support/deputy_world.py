@@ -4,11 +4,12 @@ Each attempt has a namespace of its own, so that many run at the same time and n
 """
 
 import asyncio
+import contextlib
 import itertools
 from pathlib import Path
 from typing import Any
 
-from modelyard_operator import api, cluster, errors, naming, revisions
+from modelyard_operator import api, cluster, errors, naming, plan, revisions
 from modelyard_operator.objects import Kind, Manifest
 from tests.support import (
     chart_rights,
@@ -21,6 +22,7 @@ from tests.support import (
 
 AT_ONCE = 8
 RELEASE = "modelyard-system"
+TWINS = "a name whose revisions are cut to those of another"
 _namespaces = itertools.count()
 
 
@@ -37,6 +39,8 @@ async def make_all(kubeconfig: Path, folder: Path) -> dict[str, list[str]]:
             work = {name: stage.create(attempt) for name, attempt in deputy_attempts.CREATIONS.items()}
             work |= {name: stage.call(call) for name, call in deputy_attempts.CALLS.items()}
             work |= {name: stage.take(kind, owner) for name, (kind, owner) in taken().items()}
+            work |= {name: stage.forge(kind) for name, kind in forged().items()}
+            work[TWINS] = stage.twins()
             turn = asyncio.Semaphore(AT_ONCE)
 
             async def one(name: str) -> list[str]:
@@ -50,6 +54,11 @@ def taken() -> dict[str, tuple[Kind, str]]:
     """Give every kind of child with every kind of owner that an object of its name can have instead of us."""
     owners = ("nobody", "another controller", "nobody, with our labels")
     return {f"the name of a {kind.kind} of {owner}": (kind, owner) for kind in Kind for owner in owners}
+
+
+def forged() -> dict[str, Kind]:
+    """Give every kind of child that can be made to look like an orphan of ours."""
+    return {f"a forged orphan: a {kind.kind}": kind for kind in Kind}
 
 
 class Stage:
@@ -97,13 +106,11 @@ class Stage:
         spec = deputy_attempts.SMALLEST | (
             {"autoscaling": {"maxReplicas": 3}} if kind is Kind.AUTOSCALER else {"replicas": 2}
         )
-        name = "iris"
-        if kind is Kind.CONTROLLER_REVISION:
-            identity = {"namespace": world.namespace, "name": "iris", "uid": "u", "generation": 1}
-            name = revisions.name(api.parse({"metadata": identity, "spec": spec}))
+        resource = _resource(world.namespace, deputy_attempts.Attempt("", spec))
+        name = _name_of(kind, resource)
         await self._backend.create(kind.plural, _foreign(kind, world.namespace, name, owner))
         before = await self._backend.read(kind.plural, world.namespace, name)
-        code, message = await acting.create(_resource(world.namespace, deputy_attempts.Attempt("", spec)))
+        code, message = await acting.create(resource)
         assert code == 201, message
         await _visit(world)
         after = await self._backend.read(kind.plural, world.namespace, name)
@@ -112,6 +119,36 @@ class Stage:
         if stated.get("Stalled") != "True NameTaken":
             wrong.append(f"it is not said that the name is taken: {stated}")
         return wrong
+
+    async def forge(self, kind: Kind) -> list[str]:
+        """Let somebody put an object of his own there that looks like an orphan of ours; give what went wrong."""
+        world, acting = await self._enter()
+        spec = deputy_attempts.SMALLEST | {"autoscaling": {"maxReplicas": 3}}
+        resource = _resource(world.namespace, deputy_attempts.Attempt("", spec))
+        await self._operators.apply(plan.Apply(_forgery(kind, resource)))
+        code, message = await acting.create(resource)
+        assert code == 201, message
+        await _visit(world)
+        if kind is Kind.CONTROLLER_REVISION:
+            stated, made = await world.conditions(), await world.child(Kind.DEPLOYMENT)
+            is_told = stated.get("Stalled") == "True NameTaken" and made is None
+            return [] if is_told else [f"its template may have been believed: {stated}"]
+        return await self._gained(world, "iris")
+
+    async def twins(self) -> list[str]:
+        """Let the tenant choose a long name that begins like another's; give what went wrong."""
+        world, acting = await self._enter()
+        names = ["x" * 60 + end for end in ("a", "b")]
+        for name in names:
+            attempt = deputy_attempts.Attempt("", deputy_attempts.SMALLEST, {"name": name})
+            code, message = await acting.create(_resource(world.namespace, attempt))
+            assert code == 201, message
+            for _ in range(3):
+                with contextlib.suppress(errors.Waiting):
+                    await world.reconciler.reconcile((world.namespace, name))
+        listed = await self._backend.listed(Kind.CONTROLLER_REVISION.plural, world.namespace)
+        owners = sorted(each["metadata"]["ownerReferences"][0]["name"] for each in listed)
+        return [] if owners == names else [f"the revisions belong to {owners}"]
 
     async def _enter(self) -> tuple[cluster_world.World, tenant.Tenant]:
         namespace = f"deputy-{next(_namespaces)}"
@@ -135,6 +172,32 @@ def _resource(namespace: str, attempt: deputy_attempts.Attempt) -> Manifest:
     metadata = {"name": "iris", "namespace": namespace, **attempt.metadata}
     body = {"apiVersion": naming.API_VERSION, "kind": naming.KIND, "metadata": metadata, "spec": attempt.spec}
     return {**body, "status": attempt.status} if attempt.status else body
+
+
+def _forgery(kind: Kind, resource: Manifest) -> Manifest:
+    """Give what its maker would like the operator to adopt as its own, for a resource that is about to come."""
+    name = _name_of(kind, resource)
+    forgery = _foreign(kind, resource["metadata"]["namespace"], name, "nobody, with our labels")
+    labels = naming.child_labels("iris")
+    evil = {"name": "evil", "image": "evil:1", "securityContext": {"runAsUser": 0}}
+    template = {"metadata": {"labels": labels}, "spec": {"hostPID": True, "containers": [evil]}}
+    if kind is Kind.CONTROLLER_REVISION:
+        forgery["data"] = {"intent": revisions.intent(_parsed(resource)), "template": template}
+        template["metadata"] = {"labels": {**labels, naming.LABEL_REVISION: name}}
+    if kind is Kind.DEPLOYMENT:
+        selector = {"matchLabels": naming.selector_labels("iris")}
+        forgery["spec"] = {"replicas": 3, "selector": selector, "template": template}
+    return forgery
+
+
+def _name_of(kind: Kind, resource: Manifest) -> str:
+    """Give the name that a child of a resource has."""
+    return revisions.name(_parsed(resource)) if kind is Kind.CONTROLLER_REVISION else "iris"
+
+
+def _parsed(resource: Manifest) -> api.ModelDeployment:
+    metadata = {**resource["metadata"], "uid": "u", "generation": 1}
+    return api.parse({"metadata": metadata, "spec": resource["spec"]})
 
 
 async def _visit(world: cluster_world.World) -> None:

@@ -85,6 +85,11 @@ def percentile(values: Sequence[float], share: float) -> float:
     return ordered[max(0, math.ceil(len(ordered) * share) - 1)]
 
 
+def verdict(missed_targets: Sequence[str]) -> str:
+    """Give the sentence below the table: what was missed, or that nothing was."""
+    return f"Missed: {'; '.join(missed_targets)}." if missed_targets else "No target was missed."
+
+
 def missed(runs: Sequence[Figures]) -> list[str]:
     """List the targets that were not met, in words; a target that speaks of a size is asked of that size only."""
     found: list[str] = []

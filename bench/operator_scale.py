@@ -45,11 +45,9 @@ def main(arguments: list[str] | None = None) -> int:
     except (KeyboardInterrupt, asyncio.CancelledError):
         print("Stopped; everything that was started is removed.", file=sys.stderr)
         return 130
-    text = figures.table(runs)
-    print(text)
     missed = figures.missed(runs)
-    for each in missed:
-        print(f"missed: {each}", file=sys.stderr)
+    text = f"{figures.table(runs)}\n\n{figures.verdict(missed)}"
+    print(text)
     if chosen.json:
         chosen.json.write_text(json.dumps([dataclasses.asdict(run) for run in runs], indent=2) + "\n")
     if chosen.write:

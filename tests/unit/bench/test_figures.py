@@ -70,3 +70,8 @@ def test_a_run_within_all_targets_misses_none() -> None:
 def test_a_missed_target_is_named(change: dict[str, float], words: str) -> None:
     (told,) = figures.missed([dataclasses.replace(RUN, **change)])  # type: ignore[arg-type]
     assert words in told
+
+
+def test_the_sentence_below_the_table_names_what_was_missed() -> None:
+    assert figures.verdict([]) == "No target was missed."
+    assert figures.verdict(["300: a", "5,000: b"]) == "Missed: 300: a; 5,000: b."

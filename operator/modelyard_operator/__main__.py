@@ -237,8 +237,8 @@ class _Operator:
 
 async def _run(settings: config.OperatorConfig) -> None:
     link = await connection.open_connection(os.environ)
-    # What the imports have made stays for good. Going through it again and again, as Python would, took a sixth of the
-    # operator's CPU.
+    # What the imports have made stays for good. Going through it again and again, as Python would, takes more of
+    # the operator's CPU than any part of its own.
     gc.collect()
     gc.freeze()
     gc.set_threshold(_YOUNG_OBJECTS)

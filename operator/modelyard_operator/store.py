@@ -7,8 +7,8 @@ write may rest on it alone: docs/adr/0006 says what guards which write.
 
 An object is kept as its JSON, compressed against the first object of its kind, which it resembles in nearly
 everything: some hundred bytes instead of eight thousand. The newest ones are kept as they came: an object that comes
-once comes several times in the next seconds, and compressing each of its versions would be a tenth of the operator's
-CPU.
+once comes several times in the next seconds, and compressing each of its versions would be a good part of
+the operator's CPU.
 """
 
 import zlib

@@ -6,9 +6,8 @@ known, and once in a while in any case: whatever memory has missed, for whatever
 replaces: what it lacks has gone in the meantime, and is told like a deletion. A stream on which nothing
 comes, not even the bookmark that the API server sends before it ends a watch, is given up and opened anew.
 
-kopf watches the ModelDeployments (`handlers`). The children are many, large and change often, and kopf takes a
-millisecond and 60 KB for each event of a Deployment; this takes a tenth (docs/adr/0006). It knows nothing of what
-is in an object, and decides nothing.
+kopf watches the ModelDeployments (`handlers`). The children are many, large and change often, and kopf does
+more with each event than remember it (docs/adr/0006). This knows nothing of what is in an object, and decides nothing.
 """
 
 import asyncio

@@ -101,8 +101,16 @@ def test_the_operator_as_a_process_serves_a_good_one_among_bad_ones(
                 ]
                 return reasons == [conditions.SPEC_INVALID] * sayable
 
+            async def have_events() -> bool:
+                found = await backend.must("GET", "/apis/events.k8s.io/v1/namespaces/among/events")
+                told = [each["regarding"]["name"] for each in found["items"] if each["type"] == "Warning"]
+                # Also of those whose status no write passes any more; and each once, however often it is visited.
+                return sorted(told) == sorted(f"bad-{number}" for number in numbers)
+
             await cluster_world.wait_until(is_served, "the good one has a Deployment", 60)
             await cluster_world.wait_until(are_told, "the bad ones are told", 60)
+            await cluster_world.wait_until(have_events, "each bad one has an Event", 60)
+            assert sayable < len(numbers)
             assert operator.process.returncode is None
             assert [line for line in operator.log() if line["level"] == "error"] == []
 

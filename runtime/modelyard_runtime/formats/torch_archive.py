@@ -36,8 +36,9 @@ _OPERATOR = re.compile(
 )
 # What PyTorch writes for a size: the classes of SymPy and of torch.utils._sympy.functions, and nothing else.
 _FUNCTIONS = frozenset({
+    "Unequality",  # codespell:ignore unequality - SymPy calls it that
     "Symbol", "Integer", "Float", "Rational", "Add", "Mul", "Pow", "Mod", "Max", "Min", "Abs", "Eq", "Ne",
-    "Lt", "Le", "Gt", "Ge", "Equality", "Unequality", "StrictLessThan", "LessThan", "StrictGreaterThan",
+    "Lt", "Le", "Gt", "Ge", "Equality", "StrictLessThan", "LessThan", "StrictGreaterThan",
     "GreaterThan", "And", "Or", "Not", "Piecewise", "ITE", "floor", "ceiling", "FloorDiv",
     "ModularIndexing", "CleanDiv", "CeilDiv", "CeilToInt", "FloorToInt", "IntTrueDiv", "FloatTrueDiv",
     "TruncToInt", "TruncToFloat", "PythonMod", "PowByNatural", "FloatPow", "ToFloat", "RoundToInt",

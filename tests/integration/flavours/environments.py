@@ -1,13 +1,16 @@
-"""The image flavours' environments, without an image: the same locks, the same code."""
+"""The image flavours' environments, and servers in them, without an image: the same locks, the same code."""
 
+import contextlib
 import json
 import os
 import shutil
 import subprocess
 import sysconfig
+from collections.abc import Iterator
 from pathlib import Path
 
 from bench import environments
+from tests.integration.runtime import processes
 
 ROOT = Path(__file__).parents[3]
 _PACKAGE = "tests.integration.flavours"
@@ -32,6 +35,22 @@ def claims(flavour: str, folder: Path) -> dict[str, bool | str]:
     assert finished.returncode == 0, finished.stderr[-3000:]
     found: dict[str, bool | str] = json.loads(finished.stdout.splitlines()[-1])
     return found
+
+
+@contextlib.contextmanager
+def serving(flavour: str, folder: Path, artifact: Path) -> Iterator[processes.Serving]:
+    """A ready server of a flavour for an artifact that went through `fetch`."""
+    folder.mkdir()
+    python_path = _environment(folder)["PYTHONPATH"]
+    program = processes.Program((python(flavour), "-m", "modelyard_runtime"), python_path)
+    fetched = processes.fetch(folder, f"file://{artifact}", program)
+    assert fetched.exit_code == 0, fetched.log
+    server = processes.Serving(folder, "m", program)
+    try:
+        server.wait_until("/readyz")
+        yield server
+    finally:
+        server.close()
 
 
 def _environment(folder: Path) -> dict[str, str]:

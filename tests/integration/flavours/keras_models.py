@@ -79,11 +79,15 @@ def rnn() -> None:
     state = np.zeros((1, 8), np.float32)
     carried: dict[str, Any] = {}
     agree: list[bool] = []
-    for step in normal(4, 1, 1, 4):
+    steps = normal(4, 1, 1, 4)
+    answers = []
+    for step in steps:
         truth = model.predict({"x": step, "h": state}, verbose=0)
         answer = predict(served, {"x": step, **carried})
         state, carried = truth["h"], {"h": answer["h"]}
         agree.append(same(answer["y"], truth["y"]))
+        answers.append(truth["y"])
+    np.savez(FOLDER / "rnn.npz", steps=steps, truth=np.stack(answers))
     claim("a session is the sequence itself", all(agree))
     claim("outputs have the names of the model", {one.name for one in served.signature.outputs} == {"y", "h"})
 
@@ -98,6 +102,7 @@ def vae() -> None:
     given = np.random.default_rng(7).standard_normal((3, 5), dtype=np.float32)
     labels = np.eye(3, dtype=np.float32)
     truth = model.predict([labels, given], verbose=0)
+    np.savez(FOLDER / "vae.npz", label=labels, noise=given, truth=truth)
     claim(
         "a seed draws what NumPy draws from it",
         same(predict(served, {"label": labels}, seed=7)["predict"], truth),

@@ -22,6 +22,17 @@ COMMAND = Path(sys.executable).parent / "modelyard-runtime"
 
 
 @dataclasses.dataclass(frozen=True)
+class Program:
+    """What runs: the installed command, or the same code in another environment."""
+
+    command: tuple[str | Path, ...] = (COMMAND,)
+    python_path: str = os.environ.get("PYTHONPATH", "")
+
+
+INSTALLED = Program()
+
+
+@dataclasses.dataclass(frozen=True)
 class Ended:
     """A process that is over."""
 
@@ -36,23 +47,23 @@ class Ended:
         return [line for line in parsed if line["message"] == message]
 
 
-def environment(folder: Path, **variables: str) -> dict[str, str]:
+def environment(folder: Path, program: Program = INSTALLED, /, **variables: str) -> dict[str, str]:
     """What a pod's container would have, with its volumes in `folder`."""
     return {
         "PATH": os.environ["PATH"],
         "HOME": str(folder),
-        "PYTHONPATH": os.environ.get("PYTHONPATH", ""),
+        "PYTHONPATH": program.python_path,
         "MODELYARD_ARTIFACT_DIR": str(folder / "artifact"),
         "MODELYARD_TERMINATION_MESSAGE_PATH": str(folder / "termination"),
         **{f"MODELYARD_{name}": value for name, value in variables.items()},
     }
 
 
-def run(command: str, variables: Mapping[str, str], folder: Path) -> Ended:
+def run(command: str, variables: Mapping[str, str], folder: Path, program: Program = INSTALLED) -> Ended:
     """Runs a command to its end."""
     (folder / "termination").unlink(missing_ok=True)
     with (folder / f"{command}.log").open("wb") as log:
-        process = subprocess.Popen([COMMAND, command], env=dict(variables), stdout=log, stderr=log)
+        process = subprocess.Popen([*program.command, command], env=dict(variables), stdout=log, stderr=log)
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
     return Ended(
@@ -63,9 +74,9 @@ def run(command: str, variables: Mapping[str, str], folder: Path) -> Ended:
     )
 
 
-def fetch(folder: Path, uri: str, **variables: str) -> Ended:
+def fetch(folder: Path, uri: str, program: Program = INSTALLED, /, **variables: str) -> Ended:
     """Runs `fetch`."""
-    return run("fetch", environment(folder, MODEL_URI=uri, **variables), folder)
+    return run("fetch", environment(folder, program, MODEL_URI=uri, **variables), folder, program)
 
 
 def _termination(folder: Path) -> dict[str, str] | None:
@@ -84,15 +95,15 @@ class Serving:
         client: an HTTP client for it, without retries.
     """
 
-    def __init__(self, folder: Path, name: str, **variables: str) -> None:
+    def __init__(self, folder: Path, name: str, program: Program = INSTALLED, /, **variables: str) -> None:
         self.folder = folder
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.client = httpx.Client(base_url=self.url, timeout=60)
         self._log = (folder / "serve.log").open("wb")
         self.process = subprocess.Popen(
-            [COMMAND, "serve"],
-            env=environment(folder, MODEL_NAME=name, PORT=str(self.port), **variables),
+            [*program.command, "serve"],
+            env=environment(folder, program, MODEL_NAME=name, PORT=str(self.port), **variables),
             stdout=self._log,
             stderr=self._log,
         )

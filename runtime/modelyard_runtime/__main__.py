@@ -16,6 +16,7 @@ from typing import NoReturn
 from modelyard_runtime import cpu, errors, lifecycle, logs, settings
 
 _log = logging.getLogger("modelyard_runtime")
+_LOAD_IN_WORKERS = "--load-in-workers"
 _KUBERNETES_TERMINATION_LOG = "/dev/termination-log"
 
 
@@ -27,7 +28,10 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
         "Settings come from MODELYARD_* variables.",
     )
     parser.add_argument("command", choices=("fetch", "prepare", "serve"))
-    command = parser.parse_args(argv).command
+    # For the second start of a process whose model's library can't be forked; nobody else needs it.
+    parser.add_argument(_LOAD_IN_WORKERS, action="store_true", help=argparse.SUPPRESS)
+    arguments = parser.parse_args(argv)
+    command = arguments.command
     # The first process of a container gets no signal that it has no handler for. The server sets its own later.
     signal.signal(signal.SIGTERM, _leave)
     process = settings.process_settings(os.environ)
@@ -35,7 +39,9 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
     if command == "fetch":
         code = _interruptible(_run_fetch, process)
     else:
-        code = _run_prepare(process) if command == "prepare" else _run_serve(process)
+        code = (
+            _run_prepare(process) if command == "prepare" else _run_serve(process, arguments.load_in_workers)
+        )
     logging.shutdown()
     sys.stderr.flush()
     # Not sys.exit: a model that computes or loads in native code would hold up, or crash, the interpreter's farewell.
@@ -107,25 +113,29 @@ def _run_prepare(process: settings.ProcessSettings) -> int:
     return 0
 
 
-def _run_serve(process: settings.ProcessSettings) -> int:
+def _run_serve(process: settings.ProcessSettings, loads_in_workers: bool) -> int:
     try:
         options = settings.serve_settings(os.environ)
-        threads = cpu.limit_threads(os.environ)
+        threads = cpu.limit_threads(os.environ, workers=options.workers)
         _log.debug("threads", extra={"fields": {"threads": threads}})
         # After limit_threads: this imports NumPy.
-        from modelyard_runtime import server  # noqa: PLC0415
+        from modelyard_runtime import workers  # noqa: PLC0415
 
-        finished = server.serve(options)
+        finished = workers.serve(options, loads_in_workers)
     except errors.StartFailure as failure:
         return _fail(process, failure, lifecycle.Stage.LOADING)
     except Exception as error:
         # The outermost loop of the process.
         _log.debug("serve failed", exc_info=True)
         return _fail(process, _internal(error), lifecycle.Stage.LOADING)
+    if finished.must_load_in_workers:
+        arguments = "-m", "modelyard_runtime", "serve", _LOAD_IN_WORKERS
+        os.execv(sys.executable, (sys.executable, *arguments))  # noqa: S606 - ourselves
     if finished.failure is not None:
-        return _fail(process, finished.failure, finished.failed_stage)
+        code = _fail(process, finished.failure, finished.stage)
+        return finished.exit_code or code
     _log.info("stopped")
-    return 0
+    return finished.exit_code
 
 
 def _internal(error: Exception) -> errors.StartFailure:

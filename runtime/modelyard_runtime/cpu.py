@@ -20,16 +20,24 @@ VARIABLES = (
 )
 
 
-def limit_threads(environment: MutableMapping[str, str], root: Path = Path("/")) -> int:
-    """Sets the thread variables that nobody has set and gives the number of threads."""
-    threads = allowed_threads(root)
+def limit_threads(environment: MutableMapping[str, str], root: Path = Path("/"), workers: int = 1) -> int:
+    """Sets the thread variables that nobody has set and gives the number of threads.
+
+    Several workers get one thread each. They are forks of a process that has loaded and tried the model, and a pool of
+    threads doesn't live through a fork: whoever used it afterwards would wait for threads that are not there.
+    """
+    threads = allowed_threads(root, workers)
+    if workers > 1:
+        environment.update(dict.fromkeys(VARIABLES, "1"))
     for variable in VARIABLES:
         environment.setdefault(variable, str(threads))
     return threads
 
 
-def allowed_threads(root: Path = Path("/")) -> int:
+def allowed_threads(root: Path = Path("/"), workers: int = 1) -> int:
     """Gives the number of threads for libraries that take it as an argument and read no variable."""
+    if workers > 1:
+        return 1
     return thread_count(
         cpu_max=_read(_own_v2_group(root) / "cpu.max") or _read(root / "sys/fs/cgroup/cpu.max"),
         quota=_read(root / "sys/fs/cgroup/cpu/cpu.cfs_quota_us"),

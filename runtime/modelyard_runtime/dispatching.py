@@ -8,6 +8,7 @@ loop, so there are no locks.
 
 import asyncio
 import queue
+import resource
 import threading
 import time
 from collections import deque
@@ -156,9 +157,19 @@ class Dispatcher:
         return batch
 
     def _run(self, batch: _Batch) -> None:
-        started = time.perf_counter()
+        outcomes, took = self._compute(batch)
+        self._settle(batch, outcomes, took, "inline")
+
+    def _compute(self, batch: _Batch) -> tuple[list[batching.Outcome], scheduling.Took]:
+        stopped = resource.getrusage(resource.RUSAGE_THREAD).ru_nivcsw
+        started, cpu_started = time.perf_counter(), time.thread_time()
         outcomes = batching.answer(self._model, [pending.request for pending in batch])
-        self._settle(batch, outcomes, time.perf_counter() - started, "inline")
+        took = scheduling.Took(
+            time.perf_counter() - started,
+            time.thread_time() - cpu_started,
+            resource.getrusage(resource.RUSAGE_THREAD).ru_nivcsw != stopped,
+        )
+        return outcomes, took
 
     def _hand_over(self, batch: _Batch, rows: int) -> None:
         self._busy_until = time.monotonic() + self.cost.estimate(rows)
@@ -174,21 +185,19 @@ class Dispatcher:
         """The thread."""
         while True:
             batch = self._jobs.get()
-            started = time.perf_counter()
-            outcomes = batching.answer(self._model, [pending.request for pending in batch])
-            seconds = time.perf_counter() - started
+            outcomes, took = self._compute(batch)
             if loop.is_closed():
                 return
-            loop.call_soon_threadsafe(self._take_over, batch, outcomes, seconds)
+            loop.call_soon_threadsafe(self._take_over, batch, outcomes, took)
 
-    def _take_over(self, batch: _Batch, outcomes: list[batching.Outcome], seconds: float) -> None:
+    def _take_over(self, batch: _Batch, outcomes: list[batching.Outcome], took: scheduling.Took) -> None:
         self._busy_until = None
         # The thread first: it computes while the loop writes the answers.
         self._flush()
-        self._settle(batch, outcomes, seconds, "worker")
+        self._settle(batch, outcomes, took, "worker")
 
     def _settle(
-        self, batch: _Batch, outcomes: list[batching.Outcome], seconds: float, mode: metrics.Mode
+        self, batch: _Batch, outcomes: list[batching.Outcome], took: scheduling.Took, mode: metrics.Mode
     ) -> None:
         rows, has_failed = 0, False
         for pending, outcome in zip(batch, outcomes, strict=True):
@@ -200,7 +209,7 @@ class Dispatcher:
                 pending.answer.set_exception(outcome)
             else:
                 pending.answer.set_result(outcome)
-        self._metrics.count_call(mode, len(batch), rows, seconds)
+        self._metrics.count_call(mode, len(batch), rows, took.seconds)
         self._metrics.set_queue(self._waiting.requests)
         if not has_failed:  # a failure is no measure: it may come at once, or after several attempts
-            self.cost = scheduling.updated(self.cost, rows, seconds)
+            self.cost = scheduling.learned(self.cost, rows, took, mode == "inline")

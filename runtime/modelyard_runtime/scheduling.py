@@ -18,18 +18,21 @@ ALWAYS_WAITING = 8  # requests that may wait however slow the model is
 MAX_WAITING = 4096  # requests, however fast it is
 MAX_WAITING_BYTES = 256 * 1024**2  # of inputs, whatever they are
 _WEIGHT = 0.2  # of the newest measurement in the running estimate
+_MAX_STRETCH = 1000.0
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Cost:
     """What a prediction costs: `fixed_seconds` per call and `row_seconds` per row.
 
-    `strikes` counts the last predictions on the event loop that held it up.
+    `strikes` counts the last predictions on the event loop that held it up. `stretch` is how many seconds pass for each
+    that the calling thread computes: about 1, more for a model that waits for others.
     """
 
     fixed_seconds: float
     row_seconds: float
     strikes: int = 0
+    stretch: float = 1.0
 
     def estimate(self, rows: int) -> float:
         """Gives the seconds a prediction of `rows` rows will probably take."""
@@ -49,6 +52,18 @@ class Cost:
         return min(max_rows, int((INLINE_SECONDS - self.fixed_seconds) / self.row_seconds))
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Took:
+    """What a call took: seconds on the clock, seconds its thread computed, and whether it was made to stop meanwhile.
+
+    A thread is stopped for other processes, or because the container has used up its share: not the model's doing.
+    """
+
+    seconds: float
+    cpu_seconds: float
+    was_stopped: bool
+
+
 # Nothing measured yet: slow until shown otherwise.
 UNKNOWN = Cost(fixed_seconds=0.005, row_seconds=0.0)
 
@@ -57,6 +72,19 @@ def measured(rows_few: int, seconds_few: float, rows_many: int, seconds_many: fl
     """Gives the cost from two warm-up measurements of different size."""
     row_seconds = max(seconds_many - seconds_few, 0.0) / (rows_many - rows_few)
     return Cost(max(seconds_few - row_seconds * rows_few, 0.0), row_seconds)
+
+
+def learned(cost: Cost, rows: int, took: Took, is_inline: bool) -> Cost:
+    """Gives the cost after one more call.
+
+    The clock tells the truth on the event loop only, and only when the machine let the thread run: beside the loop a
+    call also waits for the interpreter, which it would not on it. Otherwise it is worked out from the time computed.
+    """
+    if not is_inline or took.was_stopped:
+        return updated(cost, rows, took.cpu_seconds * cost.stretch)
+    stretch = took.seconds / max(took.cpu_seconds, 1e-6)
+    stretch = cost.stretch + _WEIGHT * (min(stretch, _MAX_STRETCH) - cost.stretch)
+    return updated(dataclasses.replace(cost, stretch=stretch), rows, took.seconds)
 
 
 def updated(cost: Cost, rows: int, seconds: float) -> Cost:
@@ -71,8 +99,8 @@ def updated(cost: Cost, rows: int, seconds: float) -> Cost:
     strikes = cost.strikes + 1 if held_up_the_loop else 0
     if held_up_the_loop and strikes < STRIKES:
         return dataclasses.replace(cost, strikes=strikes)
-    factor = ratio if held_up_the_loop else 1.0 + _WEIGHT * (min(max(ratio, 0.1), 10.0) - 1.0)
-    return Cost(cost.fixed_seconds * factor, cost.row_seconds * factor)
+    factor = ratio if held_up_the_loop else 1.0 + _WEIGHT * (min(ratio, 2.0) - 1.0)
+    return Cost(cost.fixed_seconds * factor, cost.row_seconds * factor, stretch=cost.stretch)
 
 
 @dataclasses.dataclass(slots=True)

@@ -12,6 +12,16 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 Headers = list[tuple[bytes, bytes]]
+# A response in one message, which `http.guard` understands from everything within it.
+WHOLE = "modelyard.response"
+# Set on the scope by `http.connection`: the body arrived with the head, so nobody has to wait for it.
+COMPLETE = "modelyard.complete"
+# Set on the scope by `http.connection`: the client went away, so that the task was cancelled.
+GONE = "modelyard.gone"
+# Set on the scope by `http.connection`: writes a response in one piece.
+ANSWER = "modelyard.answer"
+# Gives False where the usual messages have to do it.
+Answer = Callable[[int, Headers, bytes], bool]
 
 
 class Disconnected(Exception):  # noqa: N818 - named for what it means
@@ -47,19 +57,9 @@ async def read_body(receive: Receive) -> bytes:
 async def send_bytes(
     send: Send, status: int, body: bytes, content_type: bytes, headers: Headers | None = None
 ) -> None:
-    """Sends a whole response."""
-    await send(
-        {
-            "type": "http.response.start",
-            "status": status,
-            "headers": [
-                (b"content-type", content_type),
-                (b"content-length", str(len(body)).encode()),
-                *(headers or ()),
-            ],
-        }
-    )
-    await send({"type": "http.response.body", "body": body})
+    """Sends a whole response through the guard."""
+    complete = [(b"content-type", content_type), (b"content-length", b"%d" % len(body)), *(headers or ())]
+    await send({"type": WHOLE, "status": status, "headers": complete, "body": body})
 
 
 async def send_json(send: Send, status: int, body: bytes, headers: Headers | None = None) -> None:

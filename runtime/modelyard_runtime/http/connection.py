@@ -5,6 +5,7 @@ only what happens before there is a request.
 """
 
 import asyncio
+import functools
 import http
 from typing import Any
 
@@ -25,7 +26,10 @@ class BoundedConnection(httptools_impl.HttpToolsProtocol):
         super().__init__(*args, **kwargs)
         self._head_timer: asyncio.TimerHandle | None = None
         self._in_head = True
+        self._head_has_begun = False
         self._head_bytes = 0
+        self._data_bytes = 0
+        self._task: asyncio.Task[None] | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Takes the connection, making room by closing an idle one when there are too many."""
@@ -45,26 +49,38 @@ class BoundedConnection(httptools_impl.HttpToolsProtocol):
         """Forgets the connection."""
         self._stop_head_timer()
         super().connection_lost(exc)
+        if self._task is not None and self.cycle is not None and not self.cycle.response_complete:
+            # Nobody is there to read the answer: the request leaves the queue, and the guard counts it as abandoned.
+            scope: asgi.Scope = self.cycle.scope  # type: ignore[assignment]
+            scope[asgi.GONE] = True
+            self._task.cancel()
 
     def data_received(self, data: bytes) -> None:
         """Takes bytes; refuses a head that is too large."""
+        self._data_bytes = len(data)
         if self._in_head:
             self._head_bytes += len(data)
         super().data_received(data)
-        if self._in_head and self._head_bytes > HEAD_BYTES and not self.transport.is_closing():
-            self._refuse(431, f"the request's head has more than {HEAD_BYTES} bytes")
+        if self._in_head and not self.transport.is_closing():
+            if self._head_bytes > HEAD_BYTES:
+                self._refuse(431, f"the request's head has more than {HEAD_BYTES} bytes")
+            elif self._head_has_begun and self._head_timer is None:
+                # Only for a head in several pieces: the usual one is complete by now, and needs no timer.
+                self._head_timer = self.loop.call_later(HEAD_SECONDS, self._head_too_slow)
 
     def on_message_begin(self) -> None:
-        """Starts the clock for a request's head."""
+        """Notes that a request's head has begun."""
         super().on_message_begin()
-        if self._head_timer is None:
-            self._head_timer = self.loop.call_later(HEAD_SECONDS, self._head_too_slow)
+        self._head_has_begun = True
 
     def on_headers_complete(self) -> None:
         """Stops the clock and lets the request begin."""
         self._stop_head_timer()
-        self._in_head = False
-        if sum(len(name) + len(value) + 4 for name, value in self.headers) > HEAD_BYTES:
+        self._in_head = self._head_has_begun = False
+        # A head that arrived in few bytes has few bytes: only then is there something to add up.
+        if max(self._head_bytes, self._data_bytes) > HEAD_BYTES and (
+            sum(len(name) + len(value) + 4 for name, value in self.headers) > HEAD_BYTES
+        ):
             self._refuse(431, f"the request's head has more than {HEAD_BYTES} bytes")
             return
         if self.scheme == "https":
@@ -73,11 +89,45 @@ class BoundedConnection(httptools_impl.HttpToolsProtocol):
             scope[gate.CERTIFIED] = bool(self.transport.get_extra_info("peercert"))
         super().on_headers_complete()
 
+    def _start_asgi_task(self, cycle: httptools_impl.RequestResponseCycle, app: Any) -> None:
+        scope: asgi.Scope = cycle.scope  # type: ignore[assignment]
+        scope[asgi.ANSWER] = functools.partial(self._answer, cycle)
+        task = self._task = self.loop.create_task(cycle.run_asgi(app))
+        task.add_done_callback(self.tasks.discard)
+        self.tasks.add(task)
+
+    def _answer(
+        self, cycle: httptools_impl.RequestResponseCycle, status: int, headers: asgi.Headers, body: bytes
+    ) -> bool:
+        """Writes a response in one piece; gives False where uvicorn's own way has to do it."""
+        if (
+            cycle.response_started
+            or cycle.disconnected
+            or cycle.waiting_for_100_continue
+            or not cycle.keep_alive
+        ):
+            return False
+        if self.flow.write_paused or cycle.scope["method"] == "HEAD":
+            return False
+        head = [httptools_impl.STATUS_LINE[status]]
+        for name, value in (*cycle.default_headers, *headers):
+            if name == b"connection" or httptools_impl.HEADER_VALUE_RE.search(value):
+                return False
+            head += (name, b": ", value, b"\r\n")
+        cycle.response_started = cycle.response_complete = True
+        head += (b"\r\n", body)
+        self.transport.write(b"".join(head))
+        cycle.message_event.set()
+        cycle.on_response()
+        return True
+
     def on_message_complete(self) -> None:
         """Ends a request's body; the next head may come."""
         self._in_head = True
         self._head_bytes = 0
         super().on_message_complete()
+        scope: asgi.Scope = self.scope  # type: ignore[assignment]
+        scope[asgi.COMPLETE] = True
 
     def send_400_response(self, msg: str) -> None:
         """Answers what is not HTTP, in the error form of everything else."""

@@ -103,13 +103,16 @@ class _Exchange:
 
     async def run(self, app: asgi.Application) -> None:
         try:
-            announced = asgi.header(self._scope, b"content-length")
-            if announced is not None and int(announced) > self._guard.max_body_bytes:
-                await self._refuse_size()
+            if asgi.COMPLETE not in self._scope:  # what is here is measured, not believed
+                announced = asgi.header(self._scope, b"content-length")
+                if announced is not None and int(announced) > self._guard.max_body_bytes:
+                    await self._refuse_size()
             await app(self._scope, self.receive, self.send)
         except _Refused:
             return
         except asyncio.CancelledError:
+            if asgi.GONE in self._scope:
+                return  # the connection ended the task; there is nobody to answer
             await self._answer(503, "the server is shutting down")
             raise
         except Exception:
@@ -120,23 +123,31 @@ class _Exchange:
     async def receive(self) -> asgi.Message:
         if self._body_complete:
             return await self._receive()  # a disconnect may be awaited as long as the answer takes
-        if self._body_deadline is None:
-            self._body_deadline = asyncio.get_running_loop().time() + self._guard.body_seconds
-        try:
-            async with asyncio.timeout_at(self._body_deadline):
-                message = await self._receive()
-        except TimeoutError:
-            await self._answer(408, f"the body did not arrive within {self._guard.body_seconds:g} seconds")
-            raise _Refused from None
+        message = await (self._receive() if asgi.COMPLETE in self._scope else self._receive_in_time())
         self._received_bytes += len(message.get("body", b""))
         if self._received_bytes > self._guard.max_body_bytes:
             await self._refuse_size()
         self._body_complete = not message.get("more_body", False)
         return message
 
+    async def _receive_in_time(self) -> asgi.Message:
+        if self._body_deadline is None:
+            self._body_deadline = asyncio.get_running_loop().time() + self._guard.body_seconds
+        try:
+            async with asyncio.timeout_at(self._body_deadline):
+                return await self._receive()
+        except TimeoutError:
+            await self._answer(408, f"the body did not arrive within {self._guard.body_seconds:g} seconds")
+            raise _Refused from None
+
     async def send(self, message: asgi.Message) -> None:
         if self._refused:
             return  # What the application says to the exception that unwinds it.
+        if message["type"] == asgi.WHOLE:
+            self.status = message["status"]
+            headers = [*message["headers"], _CLOSE] if self._guard.is_draining else message["headers"]
+            await self._send_whole(headers, message["body"])
+            return
         if message["type"] == "http.response.start":
             self.status = message["status"]
             if self._guard.is_draining:
@@ -154,4 +165,12 @@ class _Exchange:
             return
         self.status = status
         self._refused = True
-        await asgi.send_json(self._send, status, http_errors.body_of(message), [_CLOSE])
+        body = http_errors.body_of(message)
+        headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body)), _CLOSE]
+        await self._send_whole(headers, body)
+
+    async def _send_whole(self, headers: asgi.Headers, body: bytes) -> None:
+        answer: asgi.Answer | None = self._scope.get(asgi.ANSWER)
+        if answer is None or not answer(self.status, headers, body):
+            await self._send({"type": "http.response.start", "status": self.status, "headers": headers})
+            await self._send({"type": "http.response.body", "body": body})

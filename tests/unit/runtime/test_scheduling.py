@@ -3,7 +3,7 @@
 import pytest
 
 from modelyard_runtime import scheduling
-from modelyard_runtime.scheduling import Cost, Waiting
+from modelyard_runtime.scheduling import Cost, Took, Waiting
 
 
 def test_two_measurements_give_the_cost_of_a_call_and_of_a_row() -> None:
@@ -50,6 +50,25 @@ def test_a_call_on_the_loop_is_not_made_so_large_that_it_may_not() -> None:
     assert cost.rows_to_share(1, 3) == 3
     assert cost.rows_to_share(100, 64) == 64  # in the thread anyway
     assert Cost(0.000_5, 0.0).rows_to_share(1, 64) == 64
+
+
+def test_what_the_machine_does_is_not_held_against_the_model() -> None:
+    cost = Cost(0.000_3, 0.0)
+    for _ in range(20):
+        cost = scheduling.learned(cost, 1, Took(0.05, 0.000_3, was_stopped=True), is_inline=True)
+        cost = scheduling.learned(cost, 1, Took(0.01, 0.000_3, was_stopped=False), is_inline=False)
+    assert cost.estimate(1) == pytest.approx(0.000_3)
+    assert cost.is_inline(1)
+
+
+def test_a_model_that_waits_for_others_leaves_the_loop_and_stays_away() -> None:
+    cost, took = Cost(0.000_3, 0.0), Took(0.05, 0.000_1, was_stopped=False)
+    while cost.is_inline(1):
+        cost = scheduling.learned(cost, 1, took, is_inline=True)
+    assert cost.estimate(1) == pytest.approx(0.05)
+    for _ in range(100):
+        cost = scheduling.learned(cost, 1, took, is_inline=False)
+        assert not cost.is_inline(1)
 
 
 WAITING: dict[str, tuple[Waiting, Cost, float, int | None]] = {

@@ -37,7 +37,7 @@ class Update(msgspec.Struct, frozen=True):
     """One model and the image of its class.
 
     Attributes:
-        image: what runs, or is about to; empty when nothing is stored yet.
+        image: what runs, or is about to; empty when nothing is stored and no class would do.
         newer: what the class offers instead; empty when it is the same.
         state: how far the model is.
         turn: what it has been told.
@@ -64,8 +64,10 @@ def judge(
     """Give how a model stands to the image that its class offers."""
     wanted = newest(model_deployment, seen.revisions)
     offered = catalogue.find(model_deployment, settings)
-    if wanted is None or offered is None:
+    if offered is None:
         return Update()
+    if wanted is None:
+        return Update(image=offered.image)  # the one that it is rendered with now
     newer = offered.image if image(wanted) != offered.image else ""
     running = revisions.find(target.revision, seen.revisions) or wanted
     state = _state(model_deployment, target, wanted, seen)

@@ -46,7 +46,8 @@ def _template(spec: dict[str, Any]) -> dict[str, Any]:
     offered = config.RuntimeClass(
         image="modelyard/runtime:1", access_log=0.25, otlp_endpoint="http://collector:4318"
     )
-    runtime_classes = {"default": offered}
+    own_code = config.RuntimeClass(image="modelyard/runtime:1", allow_code=True)
+    runtime_classes = {"default": offered, "own-code": own_code}
     parsed = api.parse({"metadata": metadata, "spec": spec})
     return pod.render(parsed, "iris-0123456789", config.OperatorConfig(runtime_classes=runtime_classes))
 
@@ -97,6 +98,14 @@ def test_prepare_reads_every_variable_that_is_rendered_for_it() -> None:
     assert (read.model_format, read.accelerate) == ("sklearn", True)
     assert read.version_policy is settings.VersionPolicy.REFUSE
     assert read.samples == '[{"inputs":{"X":[[1.0]]},"expect":[2.0]}]'
+
+
+def test_code_is_allowed_where_the_runtime_class_says_so() -> None:
+    for name, allowed in (("default", False), ("own-code", True)):
+        template = _template({**SMALL, "runtime": {"class": name}})
+        serve, prepare = (_environment(_container(template, each)) for each in (naming.SERVE, naming.PREPARE))
+        assert settings.serve_settings(serve).allow_code is allowed
+        assert settings.prepare_settings(prepare).allow_code is allowed
 
 
 def test_nothing_is_prepared_that_nobody_wants_accelerated() -> None:

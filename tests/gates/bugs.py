@@ -257,7 +257,7 @@ BUGS: tuple[Bug, ...] = (
         'if not key.startswith(allowed or ("\\0",)):',
         'if key.startswith("\\0"):',
         _scenario(
-            "a runtime class or label that is not offered is stalled with the remedy, until it is corrected"
+            "a runtime class, format or label that is not offered is stalled with the remedy, until it is corrected"
         ),
     ),
     Bug(

@@ -1,12 +1,14 @@
 """What helm makes of the chart: one or several operators, and the rights they get."""
 
 import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
 from devcluster import toolchain
+from modelyard_operator import config
 
 NAME = "modelyard-operator"
 
@@ -105,6 +107,25 @@ def test_two_operators_keep_apart_and_are_not_drained_together(helm: str) -> Non
     assert term["podAffinityTerm"]["labelSelector"] == selector
     budget = objects["PodDisruptionBudget", NAME]["spec"]
     assert budget == {"maxUnavailable": 1, "selector": selector}
+
+
+def test_a_flavour_is_offered_once_it_has_an_image(helm: str) -> None:
+    chart = yaml.safe_load(Path("charts/modelyard/Chart.yaml").read_text())
+    plain = config.from_env(_as_strings(environment(render(helm)))).runtime_classes
+    assert {name: each.image for name, each in plain.items()} == {
+        "default": f"modelyard/runtime:{chart['appVersion']}"
+    }
+    assert "sklearn" in plain["default"].formats
+    values = ("runtimeClasses.keras.image=k:1", "runtimeClasses.mlflow.image=m:1")
+    offered = config.from_env(_as_strings(environment(render(helm, *values)))).runtime_classes
+    assert sorted(offered) == ["default", "keras", "mlflow"]
+    assert (offered["keras"].image, offered["keras"].formats) == ("k:1", ("keras", "mlflow"))
+    assert [name for name, each in offered.items() if each.allow_code] == ["mlflow"]
+
+
+def _as_strings(environment: dict[str, Any]) -> dict[str, str]:
+    """The variables with a value of their own; one from a field gets a name."""
+    return {name: value if isinstance(value, str) else "system" for name, value in environment.items()}
 
 
 def test_an_affinity_of_ones_own_is_left_alone(helm: str) -> None:

@@ -30,6 +30,8 @@ from modelyard_runtime.formats import detection, interface, tensor_model, versio
 from modelyard_runtime.formats import model as models
 
 _log = logging.getLogger(__name__)
+# Powers of two up to what requests share a call by default (settings.DEFAULT_BATCH_MAX_SIZE).
+_COMPILED_ROWS = (1, 2, 4, 8, 16, 32, 64)
 _DATATYPES: Mapping[str, str] = {
     "bool": "BOOL", "uint8": "UINT8", "uint16": "UINT16", "uint32": "UINT32", "uint64": "UINT64",
     "int8": "INT8", "int16": "INT16", "int32": "INT32", "int64": "INT64",
@@ -58,6 +60,15 @@ class KerasModel(tensor_model.TensorModel):
                 model.stateless_call(*weights, inputs, training=False)[0]
             )
         )
+
+    def compile_ahead(self) -> None:
+        """Compiles the programs for every number of rows that a shared call may have: no caller waits for one."""
+        if not self.signature.is_row_wise:
+            return
+        for rows in _COMPILED_ROWS:
+            inputs = tensor_model.made_up(self.signature, rows)
+            if inputs is not None:
+                self._compute(inputs)
 
     def _compute(self, inputs: models.Tensors) -> Mapping[str, npt.NDArray[Any]]:
         arrays = [inputs[name] for name in self._names]
@@ -94,6 +105,7 @@ def load(path: Path, options: models.LoadOptions = models.DEFAULT_OPTIONS) -> Ke
     loaded = KerasModel(model, _signature(model, description), description)
     loaded.warnings = versions.notes("Keras", _written_by(file), keras.__version__, options)
     loaded.prove_row_wise()
+    loaded.compile_ahead()
     return loaded
 
 

@@ -3,7 +3,7 @@
 from modelyard_operator import errors, naming
 from modelyard_operator.objects import Kind
 from tests.support.cluster_scenarios.registry import scenario
-from tests.support.cluster_world import World
+from tests.support.cluster_world import MODEL, World
 
 
 @scenario("what somebody changes by hand in a field of ours is put back; fields of others are left alone")
@@ -115,14 +115,24 @@ async def predecessor(world: World) -> None:
     await world.deployment()
 
 
-@scenario("a runtime class or label that is not offered is stalled with the remedy, until it is corrected")
+@scenario(
+    "a runtime class, format or label that is not offered is stalled with the remedy, until it is corrected"
+)
 async def not_offered(world: World) -> None:
     await world.create(replicas=1, runtime={"class": "gpu"})
     outcome = await world.visit()
     assert isinstance(outcome, errors.Stalled)
     assert (await world.conditions())["Stalled"] == "True RuntimeClassUnknown"
     assert "default" in await world.message("Stalled")
-    await world.change(runtime={"class": "default"}, pod={"labels": {"app": "other"}})
+    await world.change(runtime={"class": "keras"}, model={**MODEL, "format": "sklearn"})
+    await world.visit()
+    assert (await world.conditions())["Stalled"] == "True FormatNotOffered"
+    assert "Set spec.runtime.class to default" in await world.message("Stalled")
+    await world.change(runtime={"class": "default"}, model={**MODEL, "format": "torch"})
+    await world.visit()
+    assert (await world.conditions())["Stalled"] == "True FormatNotOffered"
+    assert "keras: keras, mlflow" in await world.message("Stalled")
+    await world.change(model=MODEL, pod={"labels": {"app": "other"}})
     await world.visit()
     assert (await world.conditions())["Stalled"] == "True MetadataNotAllowed"
     assert "team.example.com/" in await world.message("Stalled")

@@ -69,6 +69,10 @@ class Oracle:
         specs = self._specs.setdefault(uid, [])
         if len(specs) < generation:
             specs.append(body["spec"])
+            # A view that is late by an event may say it of a generation that asks for nothing else.
+            is_same = generation > 1 and _asked(specs[-2]) == _asked(specs[-1])
+            if is_same and (uid, generation - 1) in self._was_ready:
+                self._was_ready.add((uid, generation))
         # Also the generations before: a visit that began with one of them may still be under way.
         for earlier in range(max(1, generation - 2), generation + 1):
             spec = self._specs[uid][earlier - 1]
@@ -208,6 +212,12 @@ def least(spec: dict[str, Any]) -> int:
     """Give the number of ready pods that fulfils a spec."""
     chosen = number(spec)
     return int((spec.get("autoscaling") or {}).get("minReplicas", 1)) if chosen is None else chosen
+
+
+def _asked(spec: dict[str, Any]) -> tuple[Any, ...]:
+    """Give what a spec says about what has to be ready, as far as stories change it."""
+    level = (spec.get("runtime") or {}).get("logLevel", "info")
+    return spec["model"]["uri"], level, least(spec), number(spec)
 
 
 def asks_for(spec: dict[str, Any], intent: dict[str, Any]) -> bool:

@@ -75,7 +75,8 @@ def recreate(world: World, draw: random.Random) -> None:
 def spoil(world: World, draw: random.Random) -> None:
     """Somebody changes a child by hand, or a tool puts its mark on it."""
     kind = draw.choice(_SINGLE)
-    if world.api.find(kind.plural, "iris") is None:
+    live = world.api.find(kind.plural, "iris")
+    if live is None:
         return
     choices: list[dict[str, Any]] = [
         {"metadata": {"labels": {naming.LABEL_INSTANCE: None}}},
@@ -85,6 +86,12 @@ def spoil(world: World, draw: random.Random) -> None:
         *_SPOILS[kind],
     ]
     patch = draw.choice(choices)
+    if (
+        kind is Kind.AUTOSCALER
+        and objects.controller_of(live) is None
+        and "labels" in patch.get("metadata", {})
+    ):
+        return  # an orphan without our labels is anybody's autoscaler, and would fight for the number for ever
     world.say(f"somebody sets {patch} on the {kind.kind}")
     try:
         world.api.patch_now((kind.plural, "default", "iris"), patch, USER)

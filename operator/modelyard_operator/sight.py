@@ -1,9 +1,10 @@
 """Where a visit's decision comes from: memory first, and live reads for whatever a write will rest on.
 
 `reconciler` asks before it writes. Most visits end here: memory says that nothing has to be written, and no call is
-made. What a write may rest on is in docs/adr/0006: the resource itself is always read live; what is created is first
-looked for under its name, because somebody else's object carries no label of ours and isn't in memory; what is changed
-is named with the version that memory had; what is deleted or rolled back is decided on live reads alone. Never writes.
+made. What a write may rest on is in docs/adr/0006: the resource itself is always read live; what is created
+after the revision is first looked for under its name, because somebody else's object carries no label of ours and isn't
+in memory; what is changed is named with the version that memory had; what is deleted or rolled back is decided on live
+reads alone. Never writes.
 """
 
 from collections.abc import Iterator

@@ -11,6 +11,7 @@ import resource
 import select
 import signal
 import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
@@ -20,9 +21,12 @@ _LEAST_BYTES = 64 * 1024**2
 _SHARE = 0.7  # of the memory that is free; the rest is the parent's and the page cache's
 
 
-def run(work: Callable[[], None], seconds: float, memory_bytes: int) -> str | None:
+def run(work: Callable[[], object], seconds: float, memory_bytes: int) -> str | None:
     """Runs `work` in a child; gives None when it has returned, else in words how it ended."""
-    process = os.fork()
+    with warnings.catch_warnings():
+        # Python 3.12 warns of threads at a fork: those of BLAS are idle, and it sees to itself.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        process = os.fork()
     if process == 0:
         _become_child(work, seconds, memory_bytes)
     started = time.monotonic()
@@ -49,7 +53,7 @@ def run(work: Callable[[], None], seconds: float, memory_bytes: int) -> str | No
 _OUT_OF_MEMORY = 12
 
 
-def _become_child(work: Callable[[], None], seconds: float, memory_bytes: int) -> NoReturn:
+def _become_child(work: Callable[[], object], seconds: float, memory_bytes: int) -> NoReturn:
     code = 1
     try:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)

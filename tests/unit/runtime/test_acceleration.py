@@ -73,7 +73,7 @@ class _Near(list[Any]):
             return bool(one.shape == two.shape and (one == two).all())
         return one.shape == two.shape and np.allclose(one, two, rtol=1e-6, atol=1e-12, equal_nan=True)
 
-    __hash__ = None  # type: ignore[assignment]
+    __hash__ = None
 
 
 def _outcome(model: models.Model, table: models.Table, wanted: frozenset[str]) -> Any:

@@ -167,6 +167,7 @@ _OURS = {**_BINARY, "predict": runtime_wording.PREDICT}
 _OWN_PACKAGES = ("uvicorn", "uvloop", "httptools")
 
 LIMIT, PLAIN, ACCELERATED = "limit", "modelyard-plain", "modelyard"
+OURS = (ACCELERATED, PLAIN)
 SERVERS = (
     Server(ACCELERATED, "**Modelyard**", None, _modelyard("Auto"), _OURS, ("modelyard", "scikit-learn")),
     Server(PLAIN, "**Modelyard, plain scikit-learn**", None, _modelyard("Off"), _OURS, ("modelyard",)),

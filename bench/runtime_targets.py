@@ -7,10 +7,9 @@ import dataclasses
 from collections.abc import Iterator
 
 from bench import runtime_figures
-from bench.runtime_servers import ACCELERATED, LIMIT, PLAIN
+from bench.runtime_servers import ACCELERATED, LIMIT, OURS, PLAIN
 
 _MLSERVERS = ("mlserver", "mlserver-inline", "mlserver-batching")
-_OURS = (ACCELERATED, PLAIN)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,7 +75,7 @@ def _compared(report: runtime_figures.Report) -> Iterator[Judged]:
 
 
 def _binary(report: runtime_figures.Report) -> Iterator[Judged]:
-    for ours in _OURS:
+    for ours in OURS:
         binary, plain = report.drive("bulk-binary", ours, 16), report.drive("bulk", ours, 16)
         if binary is not None and plain is not None:
             yield _judged(
@@ -85,8 +84,8 @@ def _binary(report: runtime_figures.Report) -> Iterator[Judged]:
 
 
 def _never_slower(report: runtime_figures.Report) -> Iterator[Judged]:
-    peers = [each for each in report.drives if each.server not in (*_OURS, LIMIT)]
-    for ours in (each for each in report.drives if each.server in _OURS):
+    peers = [each for each in report.drives if each.server not in (*OURS, LIMIT)]
+    for ours in (each for each in report.drives if each.server in OURS):
         faster = [
             each
             for each in peers
@@ -105,7 +104,7 @@ def _starts(report: runtime_figures.Report) -> Iterator[Judged]:
         ("mlserver", "memory_mib", 0.45),
     )
     words = {"seconds": "time to the first answer", "memory_mib": "idle memory"}
-    for ours in _OURS:
+    for ours in OURS:
         for theirs, what, most in limits:
             here, there = report.start(ours), report.start(theirs)
             if here is not None and there is not None:

@@ -1,12 +1,13 @@
 """What the runtime's benchmark computes and shows."""
 
 import dataclasses
+from xml.etree import ElementTree
 
 import pytest
 
-from bench import runtime_figures, runtime_targets
+from bench import runtime_chart, runtime_figures, runtime_targets
 from bench.runtime_figures import Drive, Report, Start
-from bench.runtime_servers import ACCELERATED, LIMIT, PLAIN
+from bench.runtime_servers import ACCELERATED, LIMIT, OURS, PLAIN
 
 
 def drive(
@@ -129,3 +130,13 @@ def test_starts_and_memory_have_targets_too(start: Start, words: list[str]) -> N
     told = missed(dataclasses.replace(GOOD, starts=starts))
     assert [any(word in each for each in told) for word in words] == [True] * len(words)
     assert len(told) == len(words)
+
+
+def test_the_picture_has_a_bar_for_each_server_as_long_as_it_is_fast() -> None:
+    text = runtime_chart.draw(GOOD, ["forest", "strings"], 16, OURS)
+    picture = ElementTree.fromstring(text)  # noqa: S314 - written on the line above
+    bars = [each for each in picture.iter() if each.tag.endswith("rect")]
+    assert [each.get("class") for each in bars] == ["ours", "ours", "peer", "peer"]
+    widths = [float(each.get("width", "0")) for each in bars]
+    assert widths[1] / widths[0] == pytest.approx(1_000 / 9_500, rel=0.01)
+    assert "1,000" in [each.text for each in picture.iter()]

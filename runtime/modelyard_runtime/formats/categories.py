@@ -31,7 +31,7 @@ class Codes:
 
     def __init__(self, categories: Categories, unknown: Unknown) -> None:
         self._codes: dict[int, dict[Any, float]] = {
-            index: {_key(value): float(code) for code, value in enumerate(values)}
+            index: {value: float(code) for code, value in enumerate(values)}
             for index, values in categories.items()
         }
         self._unknown = unknown
@@ -60,7 +60,7 @@ class Codes:
         encoded = []
         for row, value in enumerate(values.tolist()):
             is_missing = value is None or (isinstance(value, float) and math.isnan(value))
-            code = math.nan if is_missing else codes.get(_key(value))
+            code = math.nan if is_missing else codes.get(value)
             if code is None and self._unknown is Unknown.REFUSED:
                 known = ", ".join(str(key) for key in list(codes)[:10]) + (", …" if len(codes) > 10 else "")
                 raise errors.InvalidInput(
@@ -74,11 +74,6 @@ class Codes:
 def kind_of(categories: Sequence[Any]) -> models.Kind:
     """Gives the kind of a feature with these categories."""
     return models.Kind.TEXT if all(isinstance(value, str) for value in categories) else models.Kind.NUMBER
-
-
-def _key(value: Any) -> Any:
-    """Gives what a category is looked up by: 3 and 3.0 are the same one, and so are True and 1."""
-    return float(value) if isinstance(value, int | float) else value
 
 
 def _first_text(values: models.Table) -> int:

@@ -87,8 +87,8 @@ def is_row_wise(estimator: Any) -> bool:
 def drop_names(estimator: Any, names: list[str], answer: Callable[[Any], Mapping[str, Any]]) -> bool:
     """Takes the feature names out of an estimator that answers the same without them; says whether it did.
 
-    `answer` gives all outputs for a DataFrame or an array. Names matter where columns are chosen by name, where a step
-    hands on DataFrames, and to code that is not scikit-learn's.
+    `answer` gives all outputs for a DataFrame or an array. Names matter where columns are chosen by name and where a
+    step hands on DataFrames, which a few rows show; to code that is not scikit-learn's they may matter for any value.
     """
     import pandas as pd  # noqa: PLC0415 - half a second that models without names don't pay
 

@@ -18,7 +18,7 @@ X = GENERATOR.normal(size=(90, 3))
 Y = np.arange(90) % 3
 MISSING = np.where(GENERATOR.random(X.shape) < 0.2, np.nan, X)
 FRAME = pd.DataFrame(X, columns=["age", "income", "height"])
-QUIET: dict[str, Any] = {"verbose": -1, "min_child_samples": 2, "n_estimators": 3}
+QUIET: dict[str, Any] = {"verbose": -1, "min_child_samples": 2, "n_estimators": 3, "num_threads": 1}
 
 
 def _loaded(booster: lightgbm.Booster, folder: Path) -> lightgbm_format.LightGBMModel:

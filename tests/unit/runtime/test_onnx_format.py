@@ -196,6 +196,13 @@ def test_who_wrote_the_file_is_told(tmp_path: Path) -> None:
     )
 
 
+def test_threads_are_those_of_the_limit_and_do_not_spin(tmp_path: Path) -> None:
+    _written(skl2onnx.to_onnx(LogisticRegression().fit(X, Y), X[:1]), tmp_path)
+    used = onnx_format.load(tmp_path, models.LoadOptions(threads=3))._session.get_session_options()
+    assert (used.intra_op_num_threads, used.inter_op_num_threads) == (3, 1)
+    assert used.get_session_config_entry("session.intra_op.allow_spinning") == "0"
+
+
 @pytest.mark.parametrize(
     "content", [b"", b"\x08", b"\x08\x0a\x3a\xff\xff\xff\xff\xff\xff\xff\xff\x7f", b"\xff" * 40]
 )

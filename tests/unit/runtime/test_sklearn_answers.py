@@ -135,6 +135,12 @@ WITH_FRAME: dict[str, Any] = {
     "a step that gives DataFrames": make_pipeline(
         StandardScaler().set_output(transform="pandas"), LogisticRegression()
     ),
+    "a function that looks for names now and then": make_pipeline(
+        FunctionTransformer(
+            lambda table: np.asarray(table) * (np.max(table) > 1e6 and hasattr(table, "columns"))
+        ),
+        LogisticRegression(),
+    ),
     "a function of its own": make_pipeline(
         FunctionTransformer(lambda frame: frame[["age"]]), LogisticRegression()
     ),

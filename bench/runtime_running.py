@@ -27,7 +27,7 @@ from bench import (
 _START_SECONDS = 120
 _ANSWER_SECONDS = 30
 # A server may refuse what it can't answer yet; one that goes on refusing does not understand the question.
-_REFUSAL_SECONDS = 10
+_REFUSAL_SECONDS = 60
 _LOOK_SECONDS = 0.01
 
 

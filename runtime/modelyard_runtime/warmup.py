@@ -49,15 +49,13 @@ def warm_up(model: models.Model) -> scheduling.Cost:
     # Models of tensors prove it while they load.
     if model.signature.is_numeric:
         model.signature = msgspec.structs.replace(model.signature, is_row_wise=_is_row_wise(model))
-    if not model.signature.is_row_wise:
-        # Its inputs may not even have rows: what one of them costs is all there is to measure.
-        return scheduling.measured(1, seconds_few, _MANY_ROWS, seconds_few)
+    # A model of a fixed number of rows gets the same again, and costs nothing more per row.
     many = made_up(model.signature, _MANY_ROWS)
     try:
-        _, seconds_many = _fastest(model, many if many is not None else few)
+        _, seconds_many = _fastest(model, few if many is None else many)
     except errors.RequestError as error:
         _log.info("warm-up cut short", extra={"fields": {"problem": error.message}})
-        return scheduling.UNKNOWN
+        seconds_many = seconds_few
     return scheduling.measured(1, seconds_few, _MANY_ROWS, seconds_many)
 
 

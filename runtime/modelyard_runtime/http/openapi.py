@@ -1,182 +1,144 @@
-"""The OpenAPI document of the two prediction routes, with this model's own signature.
+"""The OpenAPI document of the routes that predict, with this model's own signature and examples.
 
-`http.app` merges it with what FastAPI derives from the other routes. Pure.
+`http.app` merges it with what FastAPI derives from the other routes; `http.schemas` describes values. Pure.
 """
 
 from typing import Any
 
 from modelyard_runtime.formats import model as models
+from modelyard_runtime.http import schemas
 from modelyard_runtime.protocols import v2_metadata
 
 _REFUSALS = {
     "400": "The input does not fit the model; the message says what does",
     "408": "The body came too slowly",
-    "413": "The body is too large",
-    "415": "The body is not JSON",
+    "413": "The body is too large, as it comes or uncompressed",
+    "415": "The body is in a form or an encoding that is not taken",
     "429": "Too many requests wait for this model; see Retry-After",
     "500": "The model failed on this input",
     "503": "Loading, or shutting down",
+    "504": "The deadline in Request-Timeout has passed",
+}
+_JSON = "application/json"
+_FILES = {"text/csv": {"schema": {"type": "string"}}, "application/x-npy": {"schema": {}}}
+_TIMEOUT = {
+    "name": "Request-Timeout",
+    "in": "header",
+    "description": "Seconds after which the caller does not wait any more",
+    "schema": {"type": "number", "exclusiveMinimum": 0},
+}
+_PROBABILITIES = {
+    "name": "proba",
+    "in": "query",
+    "description": "1 adds the probabilities, y_proba, and the classes they belong to",
+    "schema": {"enum": ["0", "1", "true", "false"]},
 }
 
 
 def prediction_paths(model_name: str, signature: models.Signature | None) -> dict[str, Any]:
     """Gives the path items; without a signature (still loading) the schemas are general."""
     known = signature or models.Signature()
-    infer_responses = _responses(_infer_response(known))
-    infer_responses["404"] = _refusal("There is no such model here")
     return {
-        "/predict": {
-            "post": {
-                "tags": ["predict"],
-                "summary": f"Predictions of {model_name}",
-                "operationId": "predict",
-                "requestBody": _body(_predict_request(known), {"X": [example_row(known)]}),
-                "responses": _responses(_predict_response(known)),
-            }
-        },
-        f"/v2/models/{model_name}/infer": {
-            "post": {
-                "tags": ["predict"],
-                "summary": f"Predictions of {model_name}, Open Inference Protocol",
-                "operationId": "infer",
-                "requestBody": _body(_infer_request(known), {"inputs": _example_inputs(known)}),
-                "responses": infer_responses,
-            }
-        },
+        "/predict": _predict(model_name, known),
+        f"/v1/models/{model_name}:predict": _operation(
+            f"Predictions of {model_name}, KServe V1",
+            "predictV1",
+            _body(schemas.instances(known), {"instances": schemas.example_instances(known)}),
+            _responses(schemas.predictions()) | {"404": _refusal("There is no such model here")},
+        ),
+        f"/v2/models/{model_name}/infer": _infer(model_name, known),
+        "/invocations": _invocations(model_name, known),
     }
 
 
-def example_row(signature: models.Signature) -> Any:
-    """Gives one row the model takes, made up."""
-    if signature.takes_documents:
-        return "some text"
-    if signature.features is None:
-        return [1.0, 2.0]
-    return [_example_value(feature.kind) for feature in signature.features]
+def _predict(model_name: str, signature: models.Signature) -> dict[str, Any]:
+    body = _body(schemas.simple_request(signature), schemas.simple_example(signature))
+    responses = _responses(schemas.simple_response(signature))
+    responses["406"] = _refusal("An answer can't be written in any form that is accepted")
+    body["content"] |= _FILES
+    responses["200"]["content"] |= _FILES
+    item = _operation(f"Predictions of {model_name}", "predict", body, responses)
+    if any(output.name == models.PROBABILITY for output in signature.outputs):
+        item["post"]["parameters"].append(_PROBABILITIES)
+    return item
 
 
-def _example_value(kind: models.Kind) -> Any:
-    return "text" if kind is models.Kind.TEXT else 0.5
+def _infer(model_name: str, signature: models.Signature) -> dict[str, Any]:
+    body = _body(schemas.infer_request(signature), {"inputs": _example_inputs(signature)})
+    responses = _responses(schemas.infer_response(signature))
+    responses["404"] = _refusal("There is no such model here")
+    body["content"]["application/octet-stream"] = {"schema": {}}
+    responses["200"]["content"]["application/octet-stream"] = {"schema": {}}
+    item = _operation(f"Predictions of {model_name}, Open Inference Protocol", "infer", body, responses)
+    item["post"]["parameters"].append(
+        {
+            "name": "Inference-Header-Content-Length",
+            "in": "header",
+            "description": "Bytes of JSON before the binary tensors",
+            "schema": {"type": "integer", "minimum": 0},
+        }
+    )
+    return item
+
+
+def _invocations(model_name: str, signature: models.Signature) -> dict[str, Any]:
+    body = _body(schemas.invocations(signature), {"inputs": schemas.example_inputs(signature)})
+    body["content"]["text/csv"] = _FILES["text/csv"]
+    error = {
+        "type": "object",
+        "required": ["error_code", "message"],
+        "properties": {"error_code": {"type": "string"}, "message": {"type": "string"}},
+    }
+    responses = _responses(schemas.predictions(), error)
+    return _operation(
+        f"Predictions of {model_name}, MLflow's scoring protocol", "invocations", body, responses
+    )
 
 
 def _example_inputs(signature: models.Signature) -> list[dict[str, Any]]:
-    row = example_row(signature)
+    described = v2_metadata.describe_inputs(signature)
+    if signature.inputs:
+        values = schemas.example_tensors(signature)
+        return [
+            {**one, "datatype": schemas.json_datatype(one["datatype"]), "shape": list(shape), "data": data}
+            for one, (shape, data) in (
+                (one, values[one["name"]]) for one in described if one["name"] in values
+            )
+        ]
+    row = schemas.example_row(signature)
     if signature.takes_documents:
         return [{"name": models.TABLE, "shape": [1], "datatype": "BYTES", "data": [row]}]
-    described = v2_metadata.describe_inputs(signature)
     if len(described) == 1:
         return [{**described[0], "shape": [1, len(row)], "data": row}]
     return [{**one, "shape": [1, 1], "data": [value]} for one, value in zip(described, row, strict=True)]
 
 
-_VALUE_SCHEMAS: dict[models.Kind, dict[str, Any]] = {
-    models.Kind.NUMBER: {"type": "number"},
-    models.Kind.TEXT: {"type": "string"},
-    models.Kind.ANY: {"type": ["number", "string", "boolean"]},
-}
-
-
-def _predict_request(signature: models.Signature) -> dict[str, Any]:
-    if signature.takes_documents:
-        row: dict[str, Any] = {"type": "string", "description": "one text"}
-    elif signature.features is None:
-        row = {"type": "array", "items": {"type": "number"}, "minItems": 1}
-    else:
-        row = {
-            "type": "array",
-            "prefixItems": [
-                {**_VALUE_SCHEMAS[feature.kind], "title": feature.name} for feature in signature.features
-            ],
-            "minItems": len(signature.features),
-            "maxItems": len(signature.features),
+def _operation(
+    summary: str, identity: str, body: dict[str, Any], responses: dict[str, Any]
+) -> dict[str, Any]:
+    return {
+        "post": {
+            "tags": ["predict"],
+            "summary": summary,
+            "operationId": identity,
+            "parameters": [_TIMEOUT],
+            "requestBody": body,
+            "responses": responses,
         }
-    return {
-        "type": "object",
-        "required": ["X"],
-        "properties": {
-            "X": {"type": "array", "items": row, "minItems": 1, "description": "one item per row"}
-        },
-    }
-
-
-_OUTPUT_TYPES = {"BOOL": "boolean", "BYTES": "string"}
-
-
-def _output_item(signature: models.Signature) -> dict[str, Any]:
-    output = signature.outputs[0]
-    datatype = output.datatype
-    default = "number" if datatype.startswith("FP") else "integer"
-    item: dict[str, Any] = {"type": [_OUTPUT_TYPES.get(datatype, default), "null"]}
-    for _ in output.shape[1:]:
-        item = {"type": "array", "items": item}
-    return item
-
-
-def _predict_response(signature: models.Signature) -> dict[str, Any]:
-    return {
-        "type": "object",
-        "required": ["y_pred"],
-        "properties": {"y_pred": {"type": "array", "items": _output_item(signature)}},
-    }
-
-
-def _tensor(data: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "type": "object",
-        "required": ["name", "shape", "datatype", "data"],
-        "properties": {
-            "name": {"type": "string"},
-            "shape": {"type": "array", "items": {"type": "integer", "minimum": 0}},
-            "datatype": {"type": "string"},
-            "parameters": {"type": "object"},
-            "data": data,
-        },
-    }
-
-
-def _infer_request(signature: models.Signature) -> dict[str, Any]:
-    return {
-        "type": "object",
-        "required": ["inputs"],
-        "properties": {
-            "id": {"type": "string"},
-            "parameters": {"type": "object"},
-            "inputs": {"type": "array", "minItems": 1, "items": _tensor({"type": "array", "items": {}})},
-            "outputs": {
-                "type": "array",
-                "items": {
-                    "type": "object",
-                    "required": ["name"],
-                    "properties": {"name": {"enum": [output.name for output in signature.outputs]}},
-                },
-            },
-        },
-    }
-
-
-def _infer_response(signature: models.Signature) -> dict[str, Any]:
-    flat = {"type": "array", "items": {"type": _output_item(signature).get("type", "array")}}
-    return {
-        "type": "object",
-        "required": ["model_name", "outputs"],
-        "properties": {
-            "model_name": {"type": "string"},
-            "model_version": {"type": "string"},
-            "id": {"type": "string"},
-            "outputs": {"type": "array", "items": _tensor(flat)},
-        },
     }
 
 
 def _body(schema: dict[str, Any], example: dict[str, Any]) -> dict[str, Any]:
-    return {"required": True, "content": {"application/json": {"schema": schema, "example": example}}}
+    return {"required": True, "content": {_JSON: {"schema": schema, "example": example}}}
 
 
-def _responses(schema: dict[str, Any]) -> dict[str, Any]:
-    answered = {"description": "One prediction per row", "content": {"application/json": {"schema": schema}}}
-    return {"200": answered, **{code: _refusal(text) for code, text in _REFUSALS.items()}}
+_ERROR = {"type": "object", "required": ["error"], "properties": {"error": {"type": "string"}}}
 
 
-def _refusal(description: str) -> dict[str, Any]:
-    error = {"type": "object", "required": ["error"], "properties": {"error": {"type": "string"}}}
-    return {"description": description, "content": {"application/json": {"schema": error}}}
+def _responses(schema: dict[str, Any], error: dict[str, Any] = _ERROR) -> dict[str, Any]:
+    answered = {"description": "One prediction per row", "content": {_JSON: {"schema": schema}}}
+    return {"200": answered, **{code: _refusal(text, error) for code, text in _REFUSALS.items()}}
+
+
+def _refusal(description: str, error: dict[str, Any] = _ERROR) -> dict[str, Any]:
+    return {"description": description, "content": {_JSON: {"schema": error}}}

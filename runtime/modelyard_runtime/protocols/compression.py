@@ -43,7 +43,8 @@ def accepted(accept_encoding: bytes | None) -> bytes | None:
     for item in accept_encoding.lower().split(b","):
         name, _, parameters = item.partition(b";")
         # Clients that don't want one leave it out; the few that say so weigh it with zero.
-        refused = parameters.replace(b" ", b"").rstrip(b"0").rstrip(b".") == b"q="
+        _, stated, weight = parameters.partition(b"q=")
+        refused = stated and not weight.strip(b" 0.")
         if name.strip() in (b"zstd", b"gzip") and not refused:
             return name.strip()
     return None

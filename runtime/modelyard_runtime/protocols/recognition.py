@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from modelyard_runtime import errors
 from modelyard_runtime.formats import model as models
 from modelyard_runtime.protocols import body as bodies
 from modelyard_runtime.protocols import mlflow, named, predict, v1, v2
@@ -21,7 +22,10 @@ def decode(body: bytes, signature: models.Signature) -> models.Request:
     `{"X": …}`, V2's `{"inputs": [{"name", …}]}`, V1's `{"instances": …}` and `{"inputs": …}`, MLflow's DataFrames, an
     object of a tensor model's inputs by name; and anything else is the value of `X`.
     """
-    value = bodies.decode(_ANY, body)
+    try:
+        value = bodies.decode(_ANY, body)
+    except msgspec.ValidationError as error:
+        raise errors.InvalidInput(bodies.as_sentence(error)) from None
     if isinstance(value, dict):
         own_names = {spec.name for spec in signature.inputs} & value.keys()
         if models.TABLE in value or (own_names and own_names != {"inputs"}):

@@ -178,6 +178,9 @@ def _wrong_type(error: msgspec.ValidationError, datatype: str, where: str) -> er
 
 def _as_array(values: Any, dtype: "np.dtype[Any]", datatype: str, where: str) -> Tensor:
     try:
+        if dtype == np.float64:
+            # JSON has no number that is not finite, and the decoder refuses what a float can't hold.
+            return np.array(values, dtype=dtype)
         with np.errstate(over="ignore"):  # a number too large for FP32 becomes infinite, and is refused below
             array = np.array(values, dtype=dtype)
     except OverflowError:

@@ -33,6 +33,14 @@ def named(**kinds: models.Kind) -> models.Signature:
 PEOPLE = named(age=models.Kind.NUMBER, city=models.Kind.TEXT)
 DOCUMENTS = models.Signature(features=(models.Feature("text", models.Kind.TEXT),), takes_documents=True)
 
+# Takes named tensors: a batch of vectors and a state that may be left out, and heeds a seed.
+RECURRENT = models.Signature(
+    inputs=(models.TensorSpec("x", "FP32", (-1, 3)), models.TensorSpec("h", "FP32", (-1, 2))),
+    optional=frozenset({"h"}),
+    outputs=(models.TensorSpec("y", "FP32", (-1, 2)), models.TensorSpec("h_next", "FP32", (-1, 2))),
+    parameters={"seed": "of the noise"},
+)
+
 
 FREE = scheduling.Cost(0.0, 0.0)
 
@@ -56,7 +64,7 @@ class FakeModel:
         self, inputs: models.Tensors, wanted: frozenset[str], parameters: Mapping[str, models.Scalar]
     ) -> models.Tensors:
         """Remembers the table and answers."""
-        table = inputs[models.TABLE]
+        table = inputs[models.TABLE] if models.TABLE in inputs else next(iter(inputs.values()))
         self.seen.append(table)
         return {name: np.asarray(self._predict(table)) for name in wanted}
 

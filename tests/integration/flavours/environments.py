@@ -47,7 +47,8 @@ def serving(flavour: str, folder: Path, artifact: Path) -> Iterator[processes.Se
     assert fetched.exit_code == 0, fetched.log
     server = processes.Serving(folder, "m", program)
     try:
-        server.wait_until("/readyz")
+        # PyTorch and Keras take five seconds of a processor to import, and a CI's may be shared.
+        server.wait_until("/readyz", seconds=300)
         yield server
     finally:
         server.close()

@@ -108,17 +108,17 @@ class Serving:
             stderr=self._log,
         )
 
-    def wait_until(self, path: str, code: int = 200) -> None:
+    def wait_until(self, path: str, code: int = 200, seconds: float = 60) -> None:
         """Waits for an answer with that code."""
 
         def look() -> bool:
             assert self.process.poll() is None, self.log
             try:
                 return self.client.get(path).status_code == code
-            except httpx.ConnectError:
-                return False
+            except httpx.TransportError:
+                return False  # not there yet, or one process making room for the next
 
-        waiting.eventually(look, f"{path} answers {code}", 60, 0.02)
+        waiting.eventually(look, f"{path} answers {code}", seconds, 0.02)
 
     def predict(self, rows: object) -> list[Any]:
         """The predictions for `rows` over `/predict`."""

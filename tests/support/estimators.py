@@ -67,6 +67,10 @@ CLASSIFIERS: dict[str, Callable[[], Any]] = {
     "ridge classifier": linear.RidgeClassifier,
     "perceptron": lambda: linear.Perceptron(random_state=0),
     "linear support vectors": lambda: sklearn.svm.LinearSVC(random_state=0),
+    "support vectors": lambda: pipe(prep.StandardScaler(), sklearn.svm.SVC()),
+    "polynomial support vectors": lambda: pipe(
+        prep.StandardScaler(), sklearn.svm.NuSVC(nu=0.3, kernel="poly")
+    ),
     "linear discriminant": sklearn.discriminant_analysis.LinearDiscriminantAnalysis,
     "naive Bayes": sklearn.naive_bayes.GaussianNB,
     "neural network": lambda: pipe(
@@ -100,6 +104,7 @@ REGRESSORS: dict[str, Callable[[], Any]] = {
     "elastic net": lambda: linear.ElasticNet(0.01),
     "Huber": lambda: linear.HuberRegressor(max_iter=500),
     "Bayesian ridge": linear.BayesianRidge,
+    "scaler and support vectors": lambda: pipe(prep.StandardScaler(), sklearn.svm.SVR()),
     "scaler and ridge": lambda: pipe(prep.StandardScaler(), linear.Ridge()),
     "decision tree": lambda: tree.DecisionTreeRegressor(max_depth=5, random_state=0),
     "random forest": lambda: ensemble.RandomForestRegressor(6, max_depth=6, random_state=0),
@@ -113,6 +118,11 @@ MIXED: dict[str, Callable[[], Any]] = {
     "ordinal and regression": lambda: by_column(prep.StandardScaler(), prep.OrdinalEncoder(), logistic()),
     "imputer, one hot, regression": lambda: by_column(
         pipe(sklearn.impute.SimpleImputer(), prep.StandardScaler()), one_hot(), logistic()
+    ),
+    "text imputer and one hot": lambda: by_column(
+        prep.StandardScaler(),
+        pipe(sklearn.impute.SimpleImputer(strategy="most_frequent"), one_hot()),
+        logistic(),
     ),
     "one hot and forest": lambda: by_column("passthrough", one_hot(), ensemble.RandomForestClassifier(8)),
 }

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import sklearn.utils
 
+from modelyard_runtime.formats import categories, sklearn_boosting
 from modelyard_runtime.formats import model as models
 
 # Methods that can answer a request; what an estimator predicts comes before what it makes of its input.
@@ -26,8 +27,10 @@ def read(estimator: Any) -> models.Signature:
         kinds = _column_kinds(estimator, [str(name) for name in names])
         features = tuple(models.Feature(str(name), kind) for name, kind in zip(names, kinds, strict=True))
     elif (count := getattr(estimator, "n_features_in_", None)) is not None:
-        kind = _encoder_kind(first_step(estimator)) or _default_kind(first_step(estimator))
-        features = tuple(models.Feature(f"x{index}", kind) for index in range(int(count)))
+        step = first_step(estimator)
+        kind = _encoder_kind(step) or _default_kind(step)
+        kinds = _boosted_kinds(step, int(count)) or [kind] * int(count)
+        features = tuple(models.Feature(f"x{index}", kind) for index, kind in enumerate(kinds))
     else:
         features = None
     return models.Signature(
@@ -106,7 +109,8 @@ def _column_kinds(estimator: Any, names: list[str]) -> list[models.Kind]:
     step = getattr(step, "_preprocessor", None) or step
     transformers = getattr(step, "transformers_", None)
     if transformers is None:
-        return _encoder_column_kinds(step, len(names)) or [_default_kind(step)] * len(names)
+        known = _encoder_column_kinds(step, len(names)) or _boosted_kinds(step, len(names))
+        return known or [_default_kind(step)] * len(names)
     kinds = dict.fromkeys(names, models.Kind.ANY)
     for _, transformer, columns in transformers:
         chosen = _column_names(columns, names)
@@ -124,10 +128,24 @@ def _column_kinds(estimator: Any, names: list[str]) -> list[models.Kind]:
 
 
 def _encoder_column_kinds(step: Any, count: int) -> list[models.Kind] | None:
-    categories = getattr(step, "categories_", None)
-    if categories is None or len(categories) != count:
+    learned: Any = getattr(step, "categories_", None)
+    if learned is None:
+        # An imputer that learned which text to fill in stands before the encoder.
+        statistics = getattr(step, "statistics_", None)
+        has_text = isinstance(statistics, np.ndarray) and statistics.dtype.kind in "OU"
+        learned = np.reshape(np.asarray(statistics), (-1, 1)) if has_text else None
+    if learned is None or len(learned) != count:
         return None
-    return [_category_kind(np.asarray(values)) for values in categories]
+    return [_category_kind(np.asarray(values)) for values in learned]
+
+
+def _boosted_kinds(step: Any, count: int) -> list[models.Kind] | None:
+    """Gives the kinds of a boosting library's columns: numbers, but for its own categories."""
+    listed = sklearn_boosting.categories_of(step)
+    if listed is None:
+        return None
+    number = models.Kind.NUMBER
+    return [categories.kind_of(listed[index]) if index in listed else number for index in range(count)]
 
 
 def _category_kind(values: np.ndarray[Any, Any]) -> models.Kind:

@@ -202,10 +202,15 @@ def test_boosting_of_other_libraries_in_a_pipeline(case: str, tmp_path: Path) ->
 
 
 def test_an_engine_that_rounds_large_numbers_is_refused(tmp_path: Path) -> None:
-    # Support vectors have a form in 32 bits only; identifiers above 2^24 fall together in it.
+    # Distances between large numbers, as products of matrices, cancel even in 64 bits.
     identifiers = kinds.X * 50 + 1.7e9
     estimator = SVR(gamma=1e-4).fit(identifiers, kinds.VALUES)
-    assert "gate refused it: predict differs" in Case(estimator, tmp_path).said.reason
+    assert "gate refused it: predict differs" in Case(estimator, tmp_path / "vectors").said.reason
+    # Powers have a form in 32 bits only, where identifiers above 2^24 fall together.
+    powers = kinds.pipe(kinds.prep.PolynomialFeatures(), kinds.linear.Ridge()).fit(kinds.X, kinds.VALUES)
+    said = Case(powers, tmp_path / "powers").said
+    assert said.engine == "scikit-learn"
+    assert "float32: the gate refused it" in said.reason
 
 
 def test_an_engine_that_is_not_faster_is_refused_and_so_is_an_unknown_kind(tmp_path: Path) -> None:

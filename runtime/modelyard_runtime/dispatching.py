@@ -26,7 +26,9 @@ class _Pending:
     def __init__(self, request: models.Request, answer: "asyncio.Future[models.Tensors]") -> None:
         self.request = request
         self.answer = answer
-        self.bytes = sum(array.nbytes for array in request.inputs.values())
+        self.bytes = 0
+        for array in request.inputs.values():
+            self.bytes += array.nbytes
         self.is_waiting = True
 
 

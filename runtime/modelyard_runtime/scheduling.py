@@ -8,6 +8,8 @@ decided for each call from what calls have cost so far. Pure.
 import dataclasses
 import math
 
+import msgspec
+
 from modelyard_runtime import errors
 
 INLINE_SECONDS = 0.001  # estimated cost up to which a prediction runs on the event loop
@@ -21,8 +23,7 @@ _WEIGHT = 0.2  # of the newest measurement in the running estimate
 _MAX_STRETCH = 1000.0
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Cost:
+class Cost(msgspec.Struct, frozen=True):
     """What a prediction costs: `fixed_seconds` per call and `row_seconds` per row.
 
     `strikes` counts the last predictions on the event loop that held it up. `stretch` is how many seconds pass for each
@@ -52,8 +53,7 @@ class Cost:
         return min(max_rows, int((INLINE_SECONDS - self.fixed_seconds) / self.row_seconds))
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Took:
+class Took(msgspec.Struct, frozen=True):
     """What a call took: seconds on the clock, seconds its thread computed, and whether it was made to stop meanwhile.
 
     A thread is stopped for other processes, or because the container has used up its share: not the model's doing.
@@ -84,7 +84,7 @@ def learned(cost: Cost, rows: int, took: Took, is_inline: bool) -> Cost:
         return updated(cost, rows, took.cpu_seconds * cost.stretch)
     stretch = took.seconds / max(took.cpu_seconds, 1e-6)
     stretch = cost.stretch + _WEIGHT * (min(stretch, _MAX_STRETCH) - cost.stretch)
-    return updated(dataclasses.replace(cost, stretch=stretch), rows, took.seconds)
+    return updated(Cost(cost.fixed_seconds, cost.row_seconds, cost.strikes, stretch), rows, took.seconds)
 
 
 def updated(cost: Cost, rows: int, seconds: float) -> Cost:
@@ -98,7 +98,7 @@ def updated(cost: Cost, rows: int, seconds: float) -> Cost:
     held_up_the_loop = seconds > LEAVE_INLINE_SECONDS and cost.is_inline(rows)
     strikes = cost.strikes + 1 if held_up_the_loop else 0
     if held_up_the_loop and strikes < STRIKES:
-        return dataclasses.replace(cost, strikes=strikes)
+        return Cost(cost.fixed_seconds, cost.row_seconds, strikes, cost.stretch)
     factor = ratio if held_up_the_loop else 1.0 + _WEIGHT * (min(ratio, 2.0) - 1.0)
     return Cost(cost.fixed_seconds * factor, cost.row_seconds * factor, stretch=cost.stretch)
 

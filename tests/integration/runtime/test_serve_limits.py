@@ -13,7 +13,6 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
-from sklearn.ensemble import ExtraTreesRegressor
 from sklearn.linear_model import LinearRegression
 from sklearn.neighbors import KNeighborsRegressor
 
@@ -63,35 +62,6 @@ def test_health_answers_while_the_model_computes(
         took_seconds = time.perf_counter() - started
         assert all(len(one.result()) == len(rows) for one in predicting)
     _health_does_not_wait(delays, took_seconds)
-
-
-def test_a_full_queue_refuses_and_recovers_and_health_does_not_notice(tmp_path: Path) -> None:
-    # Hundreds of stumps: a small file and a small request, and a prediction that takes tens of milliseconds.
-    x = np.random.default_rng(0).normal(size=(200, 4))
-    forest = ExtraTreesRegressor(600, max_depth=1, random_state=0).fit(x, x[:, 0])
-    expected = forest.predict(x[:1]).tolist()
-    with processes.serving(tmp_path, forest) as server:
-        answers: list[httpx.Response] = []
-        delays: list[float] = []
-        limits = httpx.Limits(max_connections=200)
-        with (
-            httpx.Client(base_url=server.url, limits=limits, timeout=120) as client,
-            concurrent.futures.ThreadPoolExecutor(200) as pool,
-        ):
-            started = time.perf_counter()
-            asked = [pool.submit(client.post, "/predict", json={"X": x[:1].tolist()}) for _ in range(200)]
-            while not all(one.done() for one in asked):
-                delays.append(processes.seconds_of(lambda: server.client.get("/livez")))
-                time.sleep(0.02)
-            took_seconds = time.perf_counter() - started
-            answers = [one.result() for one in asked]
-        codes = [answer.status_code for answer in answers]
-        assert set(codes) == {200, 429}
-        assert codes.count(200) >= 128
-        assert all(answer.json()["y_pred"] == expected for answer in answers if answer.status_code == 200)
-        assert all(int(answer.headers["retry-after"]) >= 1 for answer in answers if answer.status_code == 429)
-        _health_does_not_wait(delays, took_seconds)
-        assert server.predict(x[:1].tolist()) == expected
 
 
 def _open(server: processes.Serving, content: bytes) -> socket.socket:

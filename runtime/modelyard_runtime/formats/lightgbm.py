@@ -31,11 +31,11 @@ class LightGBMModel:
     format = "lightgbm"
     engine = "LightGBM"
 
-    def __init__(self, booster: lightgbm.Booster, infos: list[str], threads: int) -> None:
+    def __init__(self, booster: lightgbm.Booster, header: bytes, threads: int) -> None:
         objective = str(booster.params.get("objective", "")) or "none"
         self._booster = booster
         self._threads = threads
-        listed = _categories(booster, infos)
+        listed = read_categories(booster, header)
         # LightGBM takes a category that it doesn't know for a missing value.
         self._codes = categories.Codes(listed, categories.Unknown.MISSING)
         self._is_binary = objective in _BINARY
@@ -71,7 +71,7 @@ def load(path: Path, options: models.LoadOptions = models.DEFAULT_OPTIONS) -> Li
         raise wording.unreadable(file, "lightgbm", ValueError("its parameters are missing at the end"))
     try:
         booster = lightgbm.Booster(model_file=str(file))
-        return LightGBMModel(booster, _feature_infos(header), options.threads)
+        return LightGBMModel(booster, header, options.threads)
     except (lightgbm.basic.LightGBMError, ValueError) as error:
         _log.debug("load raised", exc_info=True)
         raise wording.unreadable(file, "lightgbm", error) from error
@@ -85,12 +85,13 @@ def _feature_infos(header: bytes) -> list[str]:
     )
 
 
-def _categories(booster: lightgbm.Booster, infos: list[str]) -> categories.Categories:
-    """Gives the categories that came from a DataFrame; the file lists them in the order of their features.
+def read_categories(booster: lightgbm.Booster, header: bytes) -> categories.Categories:
+    """Gives the categories that came from a DataFrame; `header` is the beginning of the Booster's file.
 
     A feature whose categories were numbers from the start is not among them: its values are its codes.
     """
     listed: list[list[Any]] = booster.pandas_categorical or []
+    infos = _feature_infos(header)
     columns = [index for index, info in enumerate(infos) if info != "none" and not info.startswith("[")]
     # A category that never mattered leaves no trace in the header: then nobody can tell which list is whose.
     return dict(zip(columns, listed, strict=True)) if len(columns) == len(listed) else {}

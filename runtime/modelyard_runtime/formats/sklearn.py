@@ -19,7 +19,14 @@ import sklearn.exceptions
 import sklearn.utils.validation
 
 from modelyard_runtime import errors
-from modelyard_runtime.formats import detection, sklearn_shortcuts, sklearn_signature, versions, wording
+from modelyard_runtime.formats import (
+    detection,
+    sklearn_boosting,
+    sklearn_shortcuts,
+    sklearn_signature,
+    versions,
+    wording,
+)
 from modelyard_runtime.formats import model as models
 
 _log = logging.getLogger(__name__)
@@ -136,14 +143,17 @@ def _frame_builder(estimator: Any, signature: models.Signature) -> Callable[[mod
     def answer(data: Any) -> dict[str, models.Table]:
         return {one.name: as_array(getattr(estimator, one.name)(data)) for one in signature.outputs}
 
-    if signature.is_numeric and sklearn_shortcuts.drop_names(estimator, names, answer):
+    listed = sklearn_boosting.categories_of(sklearn_signature.first_step(estimator)) or {}
+    if signature.is_numeric and not listed and sklearn_shortcuts.drop_names(estimator, names, answer):
         return None
     columns = pd.Index(names)
-    numeric = [feature.name for feature in features if feature.kind is models.Kind.NUMBER]
+    numeric: dict[str, Any] = {one.name: np.float64 for one in features if one.kind is models.Kind.NUMBER}
+    coded = {names[index]: pd.CategoricalDtype(values) for index, values in listed.items()}
 
     def build(table: models.Table) -> Any:
         frame = pd.DataFrame(table, columns=columns, copy=False)
-        return frame.astype(dict.fromkeys(numeric, np.float64)) if table.dtype.kind == "O" else frame
+        types = {**(numeric if table.dtype.kind == "O" else {}), **coded}
+        return frame.astype(types) if types else frame
 
     return build
 

@@ -42,7 +42,7 @@ class XGBoostModel:
     def __init__(self, booster: xgboost.Booster, notes: tuple[str, ...]) -> None:
         learner = json.loads(booster.save_config())["learner"]
         written_by = json.loads(booster.attr("scikit_learn") or "{}").get("_estimator_type")
-        listed = _categories(booster)
+        listed = read_categories(booster)
         for values in listed.values():
             if any(isinstance(value, str) and not value.isascii() for value in values):
                 notes = (*notes, _GARBLED)
@@ -178,8 +178,8 @@ def _written_by(tail: bytes) -> str:
     return ""
 
 
-def _categories(booster: xgboost.Booster) -> categories.Categories:
-    """Gives the categories that the file lists for its features of that type."""
+def read_categories(booster: xgboost.Booster) -> categories.Categories:
+    """Gives the categories that a Booster lists for its features of that type."""
     if _CATEGORY not in (booster.feature_types or ()):
         return {}
     model = json.loads(booster.save_raw("json"))["learner"]["gradient_booster"]["model"]

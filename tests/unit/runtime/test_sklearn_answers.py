@@ -5,10 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import joblib
+import lightgbm
 import numpy as np
 import pandas as pd
 import pytest
 import sklearn
+import xgboost
 from sklearn.cluster import KMeans
 from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import (
@@ -222,3 +224,26 @@ def test_another_version_is_refused_where_the_policy_says_so(tmp_path: Path) -> 
         sklearn_format.load(tmp_path, options)
     assert caught.value.reason is errors.Reason.VERSION_MISMATCH
     assert len(sklearn_format.load(tmp_path).warnings) == 1
+
+
+BOOSTED: dict[str, Any] = {
+    "XGBoost": xgboost.XGBClassifier(n_estimators=3, enable_categorical=True, n_jobs=1),
+    "LightGBM": lightgbm.LGBMClassifier(n_estimators=3, min_child_samples=2, verbose=-1, n_jobs=1),
+}
+
+
+@pytest.mark.parametrize("cities", [["Oslo", "Rome"], [3, 7], None], ids=["text", "numbers", "no categories"])
+@pytest.mark.parametrize("library", BOOSTED)
+def test_a_pickle_of_a_boosting_library_takes_what_its_file_would(
+    library: str, cities: list[Any] | None, tmp_path: Path
+) -> None:
+    frame = FRAME if cities is None else FRAME.assign(city=pd.Categorical(cities * 30))
+    estimator = BOOSTED[library].fit(frame, TWO[:, 0])
+    model = _loaded(estimator, tmp_path)
+    assert model.signature.allows_missing
+    is_text = cities == ["Oslo", "Rome"]
+    assert model.signature.is_numeric is not is_text
+    table = frame.astype(object if is_text else float).to_numpy()
+    assert np.array_equal(builders.predict(model, table), estimator.predict(frame))
+    expected = estimator.predict_proba(frame)
+    assert np.array_equal(builders.predict(model, table, models.PROBABILITY), expected)

@@ -86,7 +86,7 @@ BUGS: tuple[Bug, ...] = (
     ),
     Bug(
         "the environment of a pod is in no fixed order: each start of the operator renders another template",
-        f"{_OPERATOR}/desired/pod.py",
+        f"{_OPERATOR}/desired/container.py",
         "for key, value in {**env, **shared}.items()",
         "for key, value in {*env.items(), *shared.items()}",
         _unit("test_golden", "test_a_resource_is_rendered_as_written_down"),
@@ -116,14 +116,14 @@ BUGS: tuple[Bug, ...] = (
     Bug(
         "a list does not show what has gone while nobody watched",
         f"{_OPERATOR}/store.py",
-        "if is_meant and place[1:] not in kept and entry.version <= version:",
-        "if is_meant and place[1:] not in kept and entry.version < 0:",
+        "if is_meant and place not in kept and entry.version <= version:",
+        "if is_meant and place not in kept and entry.version < 0:",
         _unit("test_store", "test_a_list_takes_what_it_lacks_but_not_what_is_newer_than_itself"),
     ),
     Bug(
         "what we have deleted comes back with a late event",
         f"{_OPERATOR}/store.py",
-        "            self._deleted[uid] = place\n",
+        "            self._deleted[uid] = (plural, namespace, name)\n",
         "            pass\n",
         _unit("test_store", "test_what_we_deleted_does_not_come_back_with_a_late_event"),
     ),

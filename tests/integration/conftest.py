@@ -10,8 +10,8 @@ from typing import Any, Protocol
 import pytest
 
 from devcluster import clusters
-from modelyard_operator import store
-from tests.support import cluster_apiserver, cluster_world
+from modelyard_operator import naming, store
+from tests.support import cluster_apiserver, cluster_process, cluster_world
 
 _namespaces = itertools.count(1)
 
@@ -25,6 +25,31 @@ def kubeconfig() -> Iterator[Path]:
         yield control_plane.kubeconfig
     finally:
         control_plane.down()
+
+
+@pytest.fixture(scope="session")
+def operators_kubeconfig(kubeconfig: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The kubeconfig of a service account that has the chart's rights in all namespaces, and no others."""
+    folder = tmp_path_factory.mktemp("rights")
+    token = asyncio.run(_grant(kubeconfig))
+    return cluster_process.write_kubeconfig(
+        folder / "kubeconfig", *cluster_process.server_of(kubeconfig, folder), token
+    )
+
+
+async def _grant(kubeconfig: Path) -> str:
+    namespace = "operators-rights"
+    async with cluster_apiserver.connect(kubeconfig) as (backend, _cluster):
+        await backend.make_namespace(namespace)
+        token = await cluster_process.grant(backend, namespace, everywhere=True)
+        user = f"system:serviceaccount:{namespace}:operator-{namespace}"
+
+        async def is_known() -> bool:
+            path = f"/apis/{naming.API_VERSION}/{naming.PLURAL}"
+            return (await backend.request("GET", path, as_user=user))[0] == 200
+
+        await cluster_world.wait_until(is_known, "the API server knows the operator's rights")
+        return token
 
 
 async def _install(kubeconfig: Path) -> None:
@@ -41,13 +66,19 @@ class Run(Protocol):
 
 
 @pytest.fixture
-def in_world(kubeconfig: Path) -> Run:
-    """Run a coroutine with a world in a namespace of its own on the real API server."""
+def in_world(kubeconfig: Path, operators_kubeconfig: Path) -> Run:
+    """Run a coroutine with a world in a namespace of its own on the real API server.
+
+    The operator has the chart's rights there: whatever a scenario needs and they lack ends it with 403.
+    """
 
     async def play(
         story: Callable[[cluster_world.World], Coroutine[Any, Any, None]], remembers: bool
     ) -> None:
-        async with cluster_apiserver.connect(kubeconfig) as (backend, cluster):
+        async with (
+            cluster_apiserver.connect(kubeconfig) as (backend, _administrators),
+            cluster_apiserver.connect(operators_kubeconfig) as (_operators, cluster),
+        ):
             namespace = f"test-{next(_namespaces)}"
             await backend.make_namespace(namespace)
             memory = store.Store() if remembers else None

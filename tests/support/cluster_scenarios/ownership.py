@@ -132,7 +132,7 @@ async def not_offered(world: World) -> None:
     await world.visit()
     assert (await world.conditions())["Stalled"] == "True FormatNotOffered"
     assert "keras: keras, mlflow" in await world.message("Stalled")
-    await world.change(model=MODEL, pod={"labels": {"app": "other"}})
+    await world.change(model={**MODEL, "format": None}, pod={"labels": {"app": "other"}})
     await world.visit()
     assert (await world.conditions())["Stalled"] == "True MetadataNotAllowed"
     assert "team.example.com/" in await world.message("Stalled")

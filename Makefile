@@ -59,7 +59,7 @@ torture: venv  ## Long campaigns of faults against the operator; seeds are print
 bench-operator: venv  ## The operator with 300, 1,000 and 5,000 resources (30 min; ARGS="--sizes 300")
 	@$(BIN)/python -m bench.operator_scale $(ARGS)
 
-bench-runtime: venv  ## The runtime beside other model servers, one core each (25 min; ARGS="--quick" 3 min; needs wrk)
+bench-runtime: venv  ## The runtime beside other model servers, one core each (half an hour; ARGS="--quick" 3 min)
 	@$(BIN)/python -m bench.runtime $(ARGS)
 
 demo: venv  ## Everything it needs, then two models served and checked

@@ -126,8 +126,8 @@ CASES = (
     Case("linear-predict", "the same over `/predict`", _linear, form="predict"),
     Case("forest", "forest of 100 trees, 1 row", _forest, connections=MAIN_CONNECTIONS),
     Case("boosting", "gradient boosting, 100 rounds, 1 row", _boosting),
-    Case("forest-rows", "forest of 100 trees, 1,000 rows", _forest, rows=1000, connections=(1, 16)),
-    Case("bulk", "1,000 rows of 100 numbers, JSON", _wide, rows=1000, connections=(1, 16)),
-    Case("bulk-binary", "the same, binary", _wide, rows=1000, connections=(1, 16), form="binary"),
+    Case("forest-rows", "forest of 100 trees, 1,000 rows", _forest, rows=1000),
+    Case("bulk", "1,000 rows of 100 numbers, JSON", _wide, rows=1000),
+    Case("bulk-binary", "the same, binary", _wide, rows=1000, form="binary"),
     Case("strings", "pipeline on rows with text, 1 row", _strings),
 )

@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import shutil
 import warnings
 import zipfile
 from typing import Any
@@ -135,6 +136,18 @@ def cnn() -> None:
     )
 
 
+def mlflow_folder() -> None:
+    """What MLflow writes for serialization_format="pt2"; MLflow itself is in another environment."""
+    (FOLDER / "logged" / "data").mkdir(parents=True)
+    shutil.copy(FOLDER / "cnn.pt2", FOLDER / "logged" / "data" / "model.pt2")
+    entry = f"{{model_data: data, pytorch_version: {torch.__version__}, code: null}}"
+    (FOLDER / "logged" / "MLmodel").write_text(f"flavors:\n  pytorch: {entry}\n")
+    images = GENERATOR.standard_normal((2, 1, 8, 8), dtype=np.float32)
+    served, plain = claims.load("mlflow", "logged"), claims.load("torch", "cnn.pt2")
+    answers = [predict(one, {"image": images})["predict"] for one in (served, plain)]
+    claim("MLflow's pytorch flavour is the program in it", same(*answers) and served.warnings == ())
+
+
 def rnn() -> None:
     """A hidden state that goes in and comes back, so that a client can carry a session."""
     model = train(Rnn(), torch.randn(8, 4), torch.zeros(8, 8))
@@ -214,6 +227,7 @@ def refusals() -> None:
 
 
 cnn()
+mlflow_folder()
 rnn()
 vae()
 refusals()

@@ -92,8 +92,8 @@ def from_estimator(
     """Gives the model of a fitted estimator from the file `name`; raises `StartFailure` (LoadFailed)."""
     if not any(hasattr(estimator, method) for method in sklearn_signature.ANSWERS):
         raise wording.load_failed(
-            f"the artifact {name!r} holds {wording.a(type(estimator).__name__)}, which has no predict or transform "
-            "method; save the fitted estimator or pipeline itself"
+            f"the artifact {name!r} holds {wording.a(type(estimator).__name__)}, not an estimator: it has neither a "
+            "predict nor a transform method; save the fitted estimator or pipeline itself"
         )
     _require_fitted(estimator, name)
     for note in notes:

@@ -29,6 +29,7 @@ def prepare(options: settings.PrepareSettings) -> descriptions.Acceleration:
         version=folder.runtime_version(),
         digest=manifest.digest,
         format=model_format,
+        platform=model.format,
         acceleration=descriptions.Acceleration(model.engine, ""),
     )
     requests = _requests(model, loading.read_samples(options.samples, artifact))

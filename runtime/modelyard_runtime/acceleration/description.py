@@ -90,12 +90,14 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 class Description(msgspec.Struct, frozen=True, kw_only=True):
     """Everything about a prepared model; `plan` is None when the original serves.
 
-    It belongs to the artifact with `digest`, read as `format` by the runtime of `version`.
+    It belongs to the artifact with `digest`, read as `format` by the runtime of `version`. `platform` is what the model
+    says its format is: a folder of MLflow may hold one of scikit-learn.
     """
 
     version: str
     digest: str
     format: str
+    platform: str
     acceleration: Acceleration
     signature: models.Signature | None = None
     versions: Mapping[str, str] = {}

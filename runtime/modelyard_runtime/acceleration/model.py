@@ -37,7 +37,7 @@ class PreparedModel:
         """Takes a description that has a plan and a signature; raises `OSError` when the trees can't be read."""
         if described.plan is None or described.signature is None:
             raise ValueError("the description has no plan")
-        self.format = described.format
+        self.format = described.platform
         self.engine = described.acceleration.engine
         self.signature = described.signature
         self.versions = described.versions

@@ -28,7 +28,8 @@ pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")
 IDENTITY = descriptions.Description(
     version="1",
     digest="sha256:0",
-    format="sklearn",
+    format="mlflow",
+    platform="sklearn",
     acceleration=descriptions.Acceleration("scikit-learn", ""),
 )
 RANDOM = np.random.default_rng(99)
@@ -105,6 +106,7 @@ def test_an_engine_answers_as_the_original(case: str, tmp_path: Path) -> None:
     compared = Case(make().fit(kinds.X, target), tmp_path)
     engine = compared.engine()
     assert engine.engine == compared.said.engine != "scikit-learn"
+    assert engine.format == compared.original.format
     assert compared.said.checked_rows > 500
     name = compared.original.signature.outputs[0].name
     assert "equal to scikit-learn" in compared.said.reason

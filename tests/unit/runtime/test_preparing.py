@@ -67,6 +67,7 @@ DESCRIPTION = descriptions.Description(
     version=folder.runtime_version(),
     digest="sha256:1",
     format="sklearn",
+    platform="sklearn",
     acceleration=descriptions.Acceleration("treelite", "equal", 7),
 )
 FOREIGN = {

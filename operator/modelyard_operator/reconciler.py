@@ -119,7 +119,9 @@ class Reconciler:
         """Make the writes that are needed; what stops them becomes the visit's outcome."""
         visit = seen.decided.visit
         for action in seen.decided.actions:
-            exact = action if seen.is_live else _with_version(action, visit.seen)
+            exact = (
+                action if seen.is_live and not _adopts(action, visit) else _with_version(action, visit.seen)
+            )
             try:
                 visit = msgspec.structs.replace(visit, seen=await self._write(exact, visit))
             except errors.ClusterError as outcome:
@@ -163,6 +165,14 @@ class Reconciler:
             raise
         if answer is not None:
             self._lookout.learn(answer)
+
+
+def _adopts(action: plan.Action, visit: visits.Visit) -> bool:
+    """Says whether a write takes back an orphan: one that loses our labels before the write is somebody else's."""
+    if isinstance(action, plan.Delete) or not action.uid:
+        return False
+    live = visit.seen.find(objects.kind_of(action.manifest), objects.name(action.manifest))
+    return live is not None and not objects.is_owned_by(live, visit.identity.uid)
 
 
 def _with_version(action: plan.Action, seen: Observed) -> plan.Action:

@@ -12,5 +12,7 @@ SEEDS: dict[int, str] = {
     206: "somebody else's half of a rollout strategy forbids ours",
     242: "a create took over somebody else's autoscaler",
     100327: "an orphan that is about to be adopted was ready before its watch told that a ReplicaSet had gone",
+    700569: "an orphan that lost its label between the look and the write was adopted all the same",
+    948: "a record that memory had wrong restarted the pods of its revision",
     332: "two leaders rendered one revision differently",
 }

@@ -65,8 +65,9 @@ def create_app(
 
 async def _answer_unexpected(request: starlette.requests.Request, error: Exception) -> fastapi.Response:
     """Answers what should not happen; the guard logs it."""
-    del request, error
-    return fastapi.Response(http_errors.body_of("internal error"), 500, media_type="application/json")
+    del error
+    body = http_errors.body_for(request.url.path, 500, "internal error")
+    return fastapi.Response(body, 500, media_type="application/json")
 
 
 async def _answer_http_error(request: starlette.requests.Request, error: Exception) -> fastapi.Response:
@@ -81,7 +82,7 @@ async def _answer_http_error(request: starlette.requests.Request, error: Excepti
         allowed = (error.headers or {}).get("Allow", "another method")
         message = f"{request.method} is not possible at {shown}; use {allowed}"
     return fastapi.Response(
-        http_errors.body_of(message),
+        http_errors.body_for(request.url.path, error.status_code, message),
         error.status_code,
         headers=dict(error.headers or {}),
         media_type="application/json",

@@ -44,9 +44,9 @@ def body_of(message: str) -> bytes:
     return orjson.dumps({"error": message.encode("utf-8", "replace").decode("utf-8")})
 
 
-def body_for(protocol: str, status: int, message: str) -> bytes:
-    """Gives the error body for a message in the form of a protocol."""
-    if protocol != mlflow.NAME:
+def body_for(path: str, status: int, message: str) -> bytes:
+    """Gives the error body for a message in the form of the protocol that is spoken at a path."""
+    if path != mlflow.PATH:
         return body_of(message)
     code = _MLFLOW_CODES.get(status, "BAD_REQUEST" if status < 500 else "INTERNAL_ERROR")
     return orjson.dumps({"error_code": code, "message": message.encode("utf-8", "replace").decode("utf-8")})

@@ -42,7 +42,8 @@ class Gate:
             refusal = self._refusal(scope)
             if refusal is not None:
                 status, message, headers = refusal
-                await asgi.send_json(send, status, http_errors.body_of(message), headers)
+                body = http_errors.body_for(scope["path"], status, message)
+                await asgi.send_json(send, status, body, headers)
                 return
         await self._app(scope, receive, send)
 

@@ -165,7 +165,7 @@ class _Exchange:
             return
         self.status = status
         self._refused = True
-        body = http_errors.body_of(message)
+        body = http_errors.body_for(self._scope["path"], status, message)
         headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body)), _CLOSE]
         await self._send_whole(headers, body)
 

@@ -66,7 +66,7 @@ class PredictionRoute:
                 request = msgspec.structs.replace(request, deadline=deadline)
             response = call.encode(await self._service.predict(request))
         except errors.RequestError as error:
-            await _send_error(send, self._name, error)
+            await _send_error(send, scope["path"], error)
         except asgi.Disconnected:
             return
         else:
@@ -120,7 +120,7 @@ async def _send(send: asgi.Send, response: exchange.Response, headers: Mapping[b
     await asgi.send_bytes(send, 200, body, response.content_type, more)
 
 
-async def _send_error(send: asgi.Send, protocol: str, error: errors.RequestError) -> None:
+async def _send_error(send: asgi.Send, path: str, error: errors.RequestError) -> None:
     status = http_errors.status_of(error)
-    body = http_errors.body_for(protocol, status, error.message)
+    body = http_errors.body_for(path, status, error.message)
     await asgi.send_json(send, status, body, http_errors.headers_of(error))

@@ -96,6 +96,8 @@ def describe_server(served: service.Service, version: str) -> dict[str, Any]:
         "predict": f"curl -s -H 'Content-Type: application/json' -d '{example}' <this address>/predict",
         "paths": {
             "/predict": "POST: predictions in the simple form",
+            f"/v1/models/{served.model_name}:predict": "POST: predictions, KServe V1",
+            "/invocations": "POST: predictions, MLflow's scoring protocol",
             f"/v2/models/{served.model_name}": "the model's inputs, outputs, digest and versions",
             f"/v2/models/{served.model_name}/infer": "POST: predictions in the Open Inference Protocol",
             "/openapi.json": "the API with this model's own signature",

@@ -14,7 +14,7 @@ _PATHS: tuple[tuple[str, inference.Prediction], ...] = (
     ("/v1/models/{model}:predict", v1),
     ("/v2/models/{model}/infer", v2),
     ("/v2/models/{model}/versions/{version}/infer", v2),
-    ("/invocations", mlflow),
+    (mlflow.PATH, mlflow),
 )
 
 

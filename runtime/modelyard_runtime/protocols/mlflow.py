@@ -13,6 +13,7 @@ from modelyard_runtime.protocols import body as bodies
 from modelyard_runtime.protocols import csv_file, exchange, named, rows, v1
 
 NAME = "mlflow"
+PATH = "/invocations"
 
 _OBJECT = msgspec.json.Decoder(dict[str, Any])
 _FIELDS = ("dataframe_split", "dataframe_records", "instances", "inputs")

@@ -248,6 +248,16 @@ def test_mlflow_is_refused_in_its_own_form(body: bytes, word: str) -> None:
     assert word in answer.json()["message"]
 
 
+def test_mlflows_form_is_kept_by_what_stands_around_its_route() -> None:
+    application = _app()
+    for method, body, code, name in (
+        ("GET", b"", 405, "BAD_REQUEST"),
+        ("POST", b" " * 10_001, 413, "BAD_REQUEST"),
+    ):
+        answer = builders.request(application, method, "/invocations", content=body)
+        assert (answer.status_code, answer.json()["error_code"]) == (code, name)
+
+
 def test_kserve_v1_is_answered() -> None:
     application = _app()
     for body in (b'{"instances": [[1, 2], [3, 4]]}', b'{"inputs": [[1, 2], [3, 4]]}'):

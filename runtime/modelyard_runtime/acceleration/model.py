@@ -154,8 +154,10 @@ class PreparedModel:
         if domain is None:
             return True
         flat = numbers.ravel()
-        # One pass over the numbers: NaN and infinity make this false as well.
-        if flat.size == 0 or float(flat.dot(flat)) <= domain.limit * domain.limit:
+        # One pass over the numbers: NaN, infinity and an overflow make this false as well.
+        with np.errstate(over="ignore", invalid="ignore"):
+            is_usual = flat.size == 0 or float(flat.dot(flat)) <= domain.limit * domain.limit
+        if is_usual:
             return True
         finite = np.isfinite(numbers)
         if not finite.all():

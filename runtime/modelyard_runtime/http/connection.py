@@ -7,7 +7,7 @@ only what happens before there is a request.
 import asyncio
 import functools
 import http
-from typing import Any
+from typing import Any, ClassVar
 
 from uvicorn.protocols.http import httptools_impl
 
@@ -22,6 +22,10 @@ MAX_CONNECTIONS = 1000
 class BoundedConnection(httptools_impl.HttpToolsProtocol):
     """One client connection."""
 
+    # The process's connections without a request, the one that has been so for longest first: silent newcomers as well
+    # as clients that keep their connection.
+    _waiting: ClassVar[dict["BoundedConnection", None]] = {}
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._head_timer: asyncio.TimerHandle | None = None
@@ -29,31 +33,34 @@ class BoundedConnection(httptools_impl.HttpToolsProtocol):
         self._head_has_begun = False
         self._head_bytes = 0
         self._data_bytes = 0
-        self._task: asyncio.Task[None] | None = None
+        # The one that is being answered; `self.cycle` may be a later one, which the client has sent ahead.
+        self._answering: tuple[asyncio.Task[None], httptools_impl.RequestResponseCycle] | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Takes the connection, making room by closing an idle one when there are too many."""
+        """Takes the connection, making room when there are too many by closing the one that has waited longest.
+
+        Whoever connects to ask something does it at once: a crowd that says nothing closes its own connections.
+        """
         super().connection_made(transport)
         self._head_timer = self.loop.call_later(HEAD_SECONDS, self._head_too_slow)
         if len(self.connections) > MAX_CONNECTIONS:
-            idle = (
-                other
-                for other in self.connections
-                if getattr(other, "timeout_keep_alive_task", None) is not None
-            )
-            victim = next(idle, self)
-            # The set holds every kind of uvicorn connection; all have a transport.
+            victim = next(iter(self._waiting), self)
+            self._waiting.pop(victim, None)
             victim.transport.close()
+        self._waiting[self] = None
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forgets the connection."""
         self._stop_head_timer()
+        self._waiting.pop(self, None)
         super().connection_lost(exc)
-        if self._task is not None and self.cycle is not None and not self.cycle.response_complete:
-            # Nobody is there to read the answer: the request leaves the queue, and the guard counts it as abandoned.
-            scope: asgi.Scope = self.cycle.scope  # type: ignore[assignment]
-            scope[asgi.GONE] = True
-            self._task.cancel()
+        if self._answering is not None:
+            task, cycle = self._answering
+            if not cycle.response_complete:
+                # Nobody is there to read it: the request leaves the queue, and the guard counts it as abandoned.
+                scope: asgi.Scope = cycle.scope  # type: ignore[assignment]
+                scope[asgi.GONE] = True
+                task.cancel()
 
     def data_received(self, data: bytes) -> None:
         """Takes bytes; refuses a head that is too large."""
@@ -76,6 +83,7 @@ class BoundedConnection(httptools_impl.HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Stops the clock and lets the request begin."""
         self._stop_head_timer()
+        self._waiting.pop(self, None)
         self._in_head = self._head_has_begun = False
         # A head that arrived in few bytes has few bytes: only then is there something to add up.
         if max(self._head_bytes, self._data_bytes) > HEAD_BYTES and (
@@ -92,7 +100,8 @@ class BoundedConnection(httptools_impl.HttpToolsProtocol):
     def _start_asgi_task(self, cycle: httptools_impl.RequestResponseCycle, app: Any) -> None:
         scope: asgi.Scope = cycle.scope  # type: ignore[assignment]
         scope[asgi.ANSWER] = functools.partial(self._answer, cycle)
-        task = self._task = self.loop.create_task(cycle.run_asgi(app))
+        task = self.loop.create_task(cycle.run_asgi(app))
+        self._answering = task, cycle
         task.add_done_callback(self.tasks.discard)
         self.tasks.add(task)
 
@@ -128,6 +137,11 @@ class BoundedConnection(httptools_impl.HttpToolsProtocol):
         super().on_message_complete()
         scope: asgi.Scope = self.scope  # type: ignore[assignment]
         scope[asgi.COMPLETE] = True
+
+    def on_response_complete(self) -> None:
+        """Lets the connection wait for its next request."""
+        self._waiting[self] = None
+        super().on_response_complete()
 
     def send_400_response(self, msg: str) -> None:
         """Answers what is not HTTP, in the error form of everything else."""

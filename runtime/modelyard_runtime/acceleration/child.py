@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import NoReturn
 
 _log = logging.getLogger(__name__)
+_THREADS = 64  # more than converters use
 _LEAST_BYTES = 64 * 1024**2
 _SHARE = 0.7  # of the memory that is free; the rest is the parent's and the page cache's
 
@@ -60,8 +61,9 @@ def _become_child(work: Callable[[], object], seconds: float, memory_bytes: int)
         data = _data_bytes() + memory_bytes
         resource.setrlimit(resource.RLIMIT_DATA, (data, data))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        whole = int(seconds) + 1
-        resource.setrlimit(resource.RLIMIT_CPU, (whole * 64, whole * 64))
+        # For a child whose parent is gone; the parent counts time, and this counts that of every thread.
+        most = _THREADS * (int(seconds) + 1)
+        resource.setrlimit(resource.RLIMIT_CPU, (most, most))
         work()
         code = 0
     except MemoryError:

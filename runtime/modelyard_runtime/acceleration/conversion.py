@@ -262,7 +262,7 @@ def _encoders(part: Any, names: list[str]) -> Iterator[tuple[list[int], Any]]:
     for _, transformer, columns in getattr(part, "transformers_", ()):
         if isinstance(transformer, str):
             continue
-        chosen = [names.index(name) for name in sklearn_signature._column_names(columns, names)]
+        chosen = [names.index(name) for name in sklearn_signature.column_names(columns, names)]
         for inner in sklearn_shortcuts.parts(transformer):
             if len(getattr(inner, "categories_", ())) == len(chosen):
                 yield chosen, inner

@@ -64,7 +64,7 @@ def _learn(estimator: Any, columns: list[int], names: list[str], found: tuple[Ar
     step = sklearn_signature.first_step(estimator)
     for _, transformer, chosen in getattr(step, "transformers_", ()):
         if not isinstance(transformer, str):
-            inner = [names.index(name) for name in sklearn_signature._column_names(chosen, names)]
+            inner = [names.index(name) for name in sklearn_signature.column_names(chosen, names)]
             _learn(transformer, inner, names, found)
     centre, scale, _ = found
     for centre_name, scale_name in _MOMENTS:

@@ -113,7 +113,7 @@ def _column_kinds(estimator: Any, names: list[str]) -> list[models.Kind]:
         return known or [_default_kind(step)] * len(names)
     kinds = dict.fromkeys(names, models.Kind.ANY)
     for _, transformer, columns in transformers:
-        chosen = _column_names(columns, names)
+        chosen = column_names(columns, names)
         if isinstance(transformer, str):  # "drop": whatever comes
             continue
         inner = first_step(transformer)
@@ -165,7 +165,7 @@ def _takes_text(step: Any) -> bool:
     return bool(input_tags.string or input_tags.categorical)
 
 
-def _column_names(columns: Any, names: list[str]) -> list[str]:
+def column_names(columns: Any, names: list[str]) -> list[str]:
     """Gives the names a fitted ColumnTransformer's column selection stands for."""
     if isinstance(columns, str):
         return [columns]

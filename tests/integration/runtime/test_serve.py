@@ -249,7 +249,10 @@ def test_metadata_openapi_and_metrics_speak_of_this_model(server: processes.Serv
     metadata = server.client.get("/v2/models/forest").json()
     assert metadata["platform"] == "sklearn"
     assert len(metadata["inputs"]) == 30
-    assert metadata["outputs"] == [{"name": "predict", "datatype": "INT64", "shape": [-1]}]
+    assert metadata["outputs"] == [
+        {"name": "predict", "datatype": "INT64", "shape": [-1]},
+        {"name": "predict_proba", "datatype": "FP64", "shape": [-1, 2]},
+    ]
     assert metadata["parameters"]["digest"].startswith("sha256:")
     row = server.client.get("/openapi.json").json()["paths"]["/predict"]["post"]["requestBody"]["content"]
     assert len(row["application/json"]["example"]["X"][0]) == 30

@@ -2,7 +2,6 @@
 
 import concurrent.futures
 import contextlib
-import json
 import signal
 import socket
 import threading
@@ -63,23 +62,6 @@ def test_health_answers_while_the_model_computes(
         took_seconds = time.perf_counter() - started
         assert all(len(one.result()) == len(rows) for one in predicting)
     _health_does_not_wait(delays, took_seconds)
-
-
-def test_clients_that_leave_are_counted_and_not_computed_for(
-    slow: tuple[processes.Serving, list[list[float]]],
-) -> None:
-    server, rows = slow
-    body = json.dumps({"X": rows}).encode()
-    head = b"POST /predict HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
-    request = head + b"content-length: %d\r\n\r\n" % len(body) + body
-    with concurrent.futures.ThreadPoolExecutor(1) as pool:
-        predicting = pool.submit(server.predict, rows)
-        for content in (request, request, request + request):
-            _open(server, content).close()
-        assert len(predicting.result()) == len(rows)
-    left = 'modelyard_requests_total{code="499",protocol="predict"} 3.0'
-    waiting.eventually(lambda: left in server.client.get("/metrics").text, "all three are counted", 30, 0.1)
-    assert '"level": "error"' not in server.log
 
 
 def _open(server: processes.Serving, content: bytes) -> socket.socket:

@@ -62,7 +62,7 @@ EXIT_CODES: Mapping[Reason, int] = {
     Reason.LOAD_FAILED: 70,
     Reason.VERSION_MISMATCH: 79,  # the first after sysexits.h, which has no word for it
     Reason.WARMUP_FAILED: 71,
-    Reason.SAMPLE_MISMATCH: 79,
+    Reason.SAMPLE_MISMATCH: 80,
     Reason.INTERNAL_ERROR: 1,
 }
 

@@ -47,7 +47,8 @@ REFUSED: dict[str, tuple[bytes, dict[str, str], int, tuple[str, ...]]] = {
     "an empty body": (b"", JSON, 400, ("empty",)),
     "no X": (b"{}", JSON, 400, ("X",)),
     "no JSON": (b"X=1", JSON, 400, ("JSON",)),
-    "another content type": (b"1,2,3", {"content-type": "text/csv"}, 415, ("application/json",)),
+    "another content type": (b"X=1", {"content-type": "text/plain"}, 415, ("application/json",)),
+    "a table of another width": (b"1,2,3", {"content-type": "text/csv"}, 400, ("30",)),
     "fifty megabytes": (b"[" + b"1," * (25 * 1024 * 1024) + b"1]", JSON, 413, ("16",)),
 }
 

@@ -13,6 +13,7 @@ from tests.torture import (
     crash,
     election,
     gates,
+    http,
     leaders,
     misoperation,
     privilege,
@@ -31,6 +32,7 @@ CAMPAIGNS: dict[str, campaign.Campaign] = {
     restarts.NAME: campaign.Campaign("API server, etcd or the CRD is gone for a while", 15, restarts.run),
     election.NAME: campaign.Campaign("2,000 elections in bad weather, in virtual time", 8, election.run),
     leaders.NAME: campaign.Campaign("the leader of two operators is lost in a write", 25, leaders.run),
+    http.NAME: campaign.Campaign("the model server is asked what it should not be", 15, http.run),
     privilege.NAME: campaign.Campaign("a tenant tries to gain something", 2, privilege.run),
     misoperation.NAME: campaign.Campaign("over a thousand wrong specs in chains", 4, misoperation.run),
 }

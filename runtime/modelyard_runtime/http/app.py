@@ -39,7 +39,9 @@ def create_app(
 ) -> guard.Guard:
     """Gives the guarded application."""
     # No documentation pages: FastAPI's load their scripts from a content delivery network.
-    app = fastapi.FastAPI(title="Modelyard", version=version, docs_url=None, redoc_url=None)
+    app = fastapi.FastAPI(
+        title="Modelyard", version=version, docs_url=None, redoc_url=None, redirect_slashes=False
+    )
     hot = routes.prediction_routes(served, max_body_bytes)
     # First, since routes are tried in order.
     app.router.routes[:0] = hot

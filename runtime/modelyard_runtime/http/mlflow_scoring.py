@@ -13,13 +13,15 @@ def build_router(served: service.Service, version: str) -> fastapi.APIRouter:
     router = fastapi.APIRouter(tags=["health"])
     not_ready: dict[int | str, dict[str, object]] = {503: {"description": "Loading, or shutting down"}}
 
-    @router.get("/ping", summary="The model is loaded and warmed, MLflow", responses=not_ready)
-    @router.get("/health", summary="The same as /ping", responses=not_ready)
-    async def ping() -> fastapi.Response:
-        # Clients go by the code; MLflow's own server says as little.
-        return fastapi.Response("\n", 200 if served.is_ready else 503, media_type="application/json")
+    plain = fastapi.responses.PlainTextResponse
 
-    @router.get("/version", summary="The version of this server")
+    @router.get("/ping", summary="Loaded and warmed, MLflow", responses=not_ready, response_class=plain)
+    @router.get("/health", summary="The same as /ping", responses=not_ready, response_class=plain)
+    async def ping() -> fastapi.Response:
+        # Clients go by the code; MLflow's own server says as little, and calls it JSON.
+        return fastapi.Response("\n", 200 if served.is_ready else 503, media_type="text/plain")
+
+    @router.get("/version", summary="The version of this server", response_class=plain)
     async def tell_version() -> fastapi.Response:
         return fastapi.Response(version, media_type="text/plain")
 

@@ -20,6 +20,7 @@ AGREED = {
     "FormatUnknown": 76,
     "LoadFailed": 70,
     "VersionMismatch": 79,
+    "SampleMismatch": 80,
     "WarmupFailed": 71,
     "InternalError": 1,
 }
@@ -27,6 +28,7 @@ AGREED = {
 
 def test_reasons_and_exit_codes_are_the_agreed_ones() -> None:
     assert {reason.value: reason.exit_code for reason in errors.Reason} == AGREED
+    assert len(set(AGREED.values())) == len(AGREED)
 
 
 def test_only_a_failed_fetch_is_worth_a_retry() -> None:

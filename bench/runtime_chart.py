@@ -45,7 +45,8 @@ def draw(report: runtime_figures.Report, cases: Sequence[str], connections: int,
 def _block(
     report: runtime_figures.Report, drives: Sequence[runtime_figures.Drive], top: int, ours: Sequence[str]
 ) -> list[str]:
-    title = report.titles[drives[0].case]
+    words = report.titles[drives[0].case]
+    title = words[0].upper() + words[1:]
     lines = [f'<text class="head" x="0" y="{top + 20}">{_text(title)}: requests per second</text>']
     longest = _WIDTH - _LABEL - _VALUE
     for number, drive in enumerate(drives):

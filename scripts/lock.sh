@@ -17,8 +17,10 @@ for name in operator runtime runtime-catboost runtime-keras runtime-mlflow runti
     esac
     # The present lock is the starting point, so --check does not turn red because a new version was published.
     if [ -f "requirements/$name.txt" ] && [ -z "${UPGRADE:-}" ]; then cp "requirements/$name.txt" "$workdir/$name.txt"; fi
+    # With their extras: pip takes "coverage[toml]" for another requirement than "coverage", and would look at versions that
+    # have no hash as soon as there is a newer one.
     # shellcheck disable=SC2086  # $extras is several words
-    "$UV" pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+    "$UV" pip compile --quiet --universal --no-strip-extras --python-version 3.11 --generate-hashes --no-header --no-annotate \
         --no-emit-index-url --no-emit-find-links $extras pyproject.toml --output-file "$workdir/$name.txt"
     if [ -n "$check" ]; then
         cmp -s "$workdir/$name.txt" "requirements/$name.txt" || {

@@ -15,7 +15,7 @@ for source in bench/peers/*.in tests/torture/*.in tests/integration/runtime/*.in
     lock="${source%.in}.txt"
     if [ -f "$lock" ] && [ -z "${UPGRADE:-}" ]; then cp "$lock" "$workdir/$name.txt"; fi
     # Not universal: MLServer has no version for every Python that we support.
-    "$UV" pip compile --quiet --python-version 3.11 --python-platform linux --generate-hashes --no-header --no-annotate \
+    "$UV" pip compile --quiet --no-strip-extras --python-version 3.11 --python-platform linux --generate-hashes --no-header --no-annotate \
         --no-emit-index-url --no-emit-find-links --constraint "$workdir/constraints.txt" "$source" \
         --output-file "$workdir/$name.txt"
     if [ -n "$check" ]; then

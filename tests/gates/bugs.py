@@ -230,7 +230,7 @@ BUGS: tuple[Bug, ...] = (
         'if not key.startswith(allowed or ("\\0",)):',
         'if key.startswith("\\0"):',
         scenario(
-            "a runtime class, format or label that is not offered is stalled with the remedy, until it is corrected"
+            "a runtime class, format or label that is not offered is stalled with the remedy until corrected"
         ),
     ),
     Bug(

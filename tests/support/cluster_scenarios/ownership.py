@@ -115,9 +115,7 @@ async def predecessor(world: World) -> None:
     await world.deployment()
 
 
-@scenario(
-    "a runtime class, format or label that is not offered is stalled with the remedy, until it is corrected"
-)
+@scenario("a runtime class, format or label that is not offered is stalled with the remedy until corrected")
 async def not_offered(world: World) -> None:
     await world.create(replicas=1, runtime={"class": "gpu"})
     outcome = await world.visit()

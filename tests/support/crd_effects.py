@@ -92,7 +92,8 @@ def _flatten(node: Any, path: str, found: dict[str, str]) -> None:
     elif isinstance(node, list):
         # Merged lists have the order of their history, and merged objects too.
         for item in node:
-            found[f"{path}[]{json.dumps(item, sort_keys=True)}"] = ""
+            key = f"{path}[]{json.dumps(item, sort_keys=True)}"
+            found[key] = str(int(found.get(key, "0")) + 1)
     else:
         found[path] = json.dumps(node)
 

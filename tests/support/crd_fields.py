@@ -21,6 +21,7 @@ GOOD: dict[str, Any] = {
     "spec.model.digest": "sha256:" + "0123456789abcdef" * 4,
     "spec.model.credentials.secretName": "models-s3",
     "spec.model.name": "flowers",
+    "spec.model.format": "sklearn",
     "spec.runtime.class": "default",
     "spec.access.tokens.secretName": "tokens",
     "spec.access.tls.secretName": "certificate",

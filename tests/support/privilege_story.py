@@ -87,7 +87,8 @@ async def _life(world: World) -> None:
     await _until(lambda: _has(world, Kind.AUTOSCALER), "the autoscaler")
     await world.edit(Kind.AUTOSCALER, {"spec": {"maxReplicas": 9}})
     await _until(lambda: _limit(world, 3), "the autoscaler is put right")
-    await world.change(autoscaling=None, replicas=1)
+    # Another model at the same time: what deletes is decided on live reads, that of the new revision's name among them.
+    await world.change(autoscaling=None, replicas=1, model={"uri": "s3://models/iris/last.joblib"})
     for kind in (Kind.AUTOSCALER, Kind.DISRUPTION_BUDGET):
         await _until(lambda kind=kind: _lacks(world, kind), f"no {kind.kind}")  # type: ignore[misc]
 

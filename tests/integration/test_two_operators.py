@@ -23,6 +23,7 @@ NOT_LEADING = 75
 # The heir leads 11.5 s after a loss when nothing else runs on the machine (tests/unit/operator/test_leadership.py
 # holds that to the second, in virtual time); here it only has to be in the same order of size.
 SUCCESSION_SECONDS = 40.0
+RECOVERY_SECONDS = 60  # after an outage: watches that failed for long are tried again every ten seconds
 
 
 class Side:
@@ -59,7 +60,7 @@ class Pair:
         await cluster_world.wait_until(self.second.leads, "the heir leads", SUCCESSION_SECONDS)
         return time.monotonic() - started
 
-    async def until_scaled(self, replicas: int) -> None:
+    async def until_scaled(self, replicas: int, within_seconds: float = 15) -> None:
         """Ask for a number of replicas and wait until the Deployment has it."""
         await self.world.change(replicas=replicas)
 
@@ -67,7 +68,7 @@ class Pair:
             deployment = await self.world.child(Kind.DEPLOYMENT)
             return deployment is not None and deployment["spec"]["replicas"] == replicas
 
-        await cluster_world.wait_until(has_it, f"{replicas} replicas", 15)
+        await cluster_world.wait_until(has_it, f"{replicas} replicas", within_seconds)
 
 
 @asynccontextmanager
@@ -230,7 +231,7 @@ def test_an_api_server_that_is_away_for_all_costs_no_leader_and_no_process(
             return await both.first.leads() or await both.second.leads()
 
         await cluster_world.wait_until(leads_again, "somebody leads", SUCCESSION_SECONDS)
-        await both.until_scaled(4)
+        await both.until_scaled(4, RECOVERY_SECONDS)
         # Whoever of the two it is now: nobody has ended unless another leads.
         assert both.first.operator.process.returncode is None or await both.second.leads()
         assert both.second.operator.process.returncode is None

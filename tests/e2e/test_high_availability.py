@@ -65,13 +65,14 @@ def test_a_lost_leader_is_succeeded_within_fifteen_seconds(
     (leader,) = waiting.eventually(lambda: {holder(kubectl)} & both, "a leader among them")
     kubectl.run("delete", "pod", leader, SYSTEM, "--force", "--grace-period=0", "--wait=false")
     lost = time.monotonic()
-    heir = waiting.eventually(lambda: {holder(kubectl)} - {leader, ""}, "another leader", SUCCESSION_SECONDS)
+    # The one that stood by, or the one that was started for the lost one: a leader that ends in order gives the Lease
+    # up, and whoever asks first has it.
+    waiting.eventually(lambda: {holder(kubectl)} - {leader, ""}, "another leader", SUCCESSION_SECONDS)
     stopped_model(kubectl, namespace, "after-loss")
     until_reconciled(kubectl, namespace, "after-loss", SUCCESSION_SECONDS)
     took = time.monotonic() - lost
     print(f"reconciled {took:.1f} s after the loss of the leader")
     assert took < SUCCESSION_SECONDS
-    assert heir <= both, "the one that stood by, not one that was started for the lost one"
     restarts = {
         status["restartCount"]
         for pod in kubectl.get("pods", OPERATORS, SYSTEM)["items"]

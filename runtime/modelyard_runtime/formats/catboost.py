@@ -14,7 +14,6 @@ import catboost
 import numpy as np
 import pandas as pd
 
-from modelyard_runtime import errors
 from modelyard_runtime.formats import detection, versions, wording
 from modelyard_runtime.formats import model as models
 
@@ -53,9 +52,7 @@ class CatBoostModel:
             )
             return {name: self._answer(name, pool) for name in wanted}
         except (ValueError, TypeError, catboost.CatBoostError) as error:
-            raise errors.InvalidInput(
-                f"the model can't take this input: {wording.one_line(error)}"
-            ) from error
+            raise wording.invalid_input(error) from error
 
     def _answer(self, name: str, pool: Any) -> Any:
         kind = "RawFormulaVal"

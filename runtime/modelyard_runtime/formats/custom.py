@@ -52,15 +52,11 @@ class CustomModel:
             arguments = (inputs, parameters) if self._takes_parameters else (inputs,)
             answer = self._wrapped.predict(*arguments)
         except ValueError as error:
-            raise errors.InvalidInput(
-                f"the model can't take this input: {wording.one_line(error)}"
-            ) from error
+            raise wording.invalid_input(error) from error
         except Exception as error:
             # An author's class is foreign code: whatever it raises, the request fails and the server lives.
             _log.debug("predict raised", exc_info=True)
-            raise errors.ModelFailed(
-                f"the model failed to predict: {type(error).__name__}: {wording.one_line(error)}"
-            ) from error
+            raise wording.model_failed(error) from error
         outputs = answer if isinstance(answer, Mapping) else {self.signature.outputs[0].name: answer}
         missing = sorted(wanted - set(outputs))
         if missing:

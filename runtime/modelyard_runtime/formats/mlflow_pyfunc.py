@@ -47,15 +47,11 @@ class PythonFunction:
         try:
             answer = self._wrapped.predict(self._data(inputs), params=known or None)
         except (mlflow.exceptions.MlflowException, ValueError) as error:
-            raise errors.InvalidInput(
-                f"the model can't take this input: {wording.one_line(error)}"
-            ) from error
+            raise wording.invalid_input(error) from error
         except Exception as error:
             # A python_function is foreign code: whatever it raises, the request fails and the server lives.
             _log.debug("predict raised", exc_info=True)
-            raise errors.ModelFailed(
-                f"the model failed to predict: {type(error).__name__}: {wording.one_line(error)}"
-            ) from error
+            raise wording.model_failed(error) from error
         outputs = _named(answer)
         missing = sorted(wanted - set(outputs))
         if missing:

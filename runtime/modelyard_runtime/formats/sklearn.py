@@ -194,6 +194,4 @@ def _require_fitted(estimator: Any, name: str) -> None:
 
 def _model_failed(error: Exception) -> errors.ModelFailed:
     _log.debug("predict raised", exc_info=True)
-    return errors.ModelFailed(
-        f"the model failed to predict: {type(error).__name__}: {wording.one_line(error)}"
-    )
+    return wording.model_failed(error)

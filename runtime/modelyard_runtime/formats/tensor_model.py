@@ -62,15 +62,11 @@ class TensorModel:
         except (ValueError, TypeError, IndexError, RuntimeError) as error:
             # What the checks can't see: an index beyond an embedding, two sizes that have to agree.
             _log.debug("predict raised", exc_info=True)
-            raise errors.InvalidInput(
-                f"the model can't take this input: {wording.one_line(error)}"
-            ) from error
+            raise wording.invalid_input(error) from error
         except Exception as error:
             # A model is foreign code: whatever it raises, the request fails and the server lives.
             _log.debug("predict raised", exc_info=True)
-            raise errors.ModelFailed(
-                f"the model failed to predict: {type(error).__name__}: {wording.one_line(error)}"
-            ) from error
+            raise wording.model_failed(error) from error
         return {name: outputs[name] for name in wanted}
 
     def prove_row_wise(self) -> None:

@@ -24,6 +24,16 @@ def a(noun: str) -> str:
     return f"{'an' if noun[:1].lower() in 'aeiou' else 'a'} {noun}"
 
 
+def invalid_input(error: BaseException) -> errors.InvalidInput:
+    """Gives the refusal of an input that a model's own library refuses."""
+    return errors.InvalidInput(f"the model can't take this input: {one_line(error)}")
+
+
+def model_failed(error: BaseException) -> errors.ModelFailed:
+    """Gives the failure of a model that raised what is no word about its input."""
+    return errors.ModelFailed(f"the model failed to predict: {type(error).__name__}: {one_line(error)}")
+
+
 def load_failed(message: str) -> errors.StartFailure:
     """Gives the failure of an artifact that is no model."""
     return errors.StartFailure(errors.Reason.LOAD_FAILED, message)

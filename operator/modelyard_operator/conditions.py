@@ -75,6 +75,13 @@ RUNTIME_FAILURES: Mapping[str, str] = {
     "VersionMismatch": "Another version of its library wrote the model, and spec.runtime.versionPolicy is Refuse.",
     "WarmupFailed": "The model was loaded but did not answer.",
     "SampleMismatch": "The model answered one of spec.validation's samples wrongly.",
+    "AddressRefused": "The artifact's server, or one it redirects to, has an address that isn't allowed.",
+    "ArchiveRefused": "The archive holds what could write outside its folder or fill the disk.",
+    "DigestChanged": "The artifact's bytes are not those that this revision's first pod loaded.",
+    "LimitExceeded": "The model took more memory or time to load than a pod may give; it was stopped in its trial.",
+    "PickleRefused": "The pickle names something that the pickle rule doesn't allow; nothing of it was run.",
+    "PolicyViolation": "A rule of the administrator's policy forbids it; the message names the rule.",
+    "SignatureInvalid": "The artifact has no signature by the key that is asked for, or one of other bytes.",
     INTERNAL_ERROR: "The runtime failed in a way it did not foresee; its log says more.",
 }
 

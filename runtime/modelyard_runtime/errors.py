@@ -36,6 +36,13 @@ class Reason(enum.Enum):
     VERSION_MISMATCH = "VersionMismatch"
     WARMUP_FAILED = "WarmupFailed"
     SAMPLE_MISMATCH = "SampleMismatch"
+    ADDRESS_REFUSED = "AddressRefused"
+    ARCHIVE_REFUSED = "ArchiveRefused"
+    DIGEST_CHANGED = "DigestChanged"
+    LIMIT_EXCEEDED = "LimitExceeded"
+    PICKLE_REFUSED = "PickleRefused"
+    POLICY_VIOLATION = "PolicyViolation"
+    SIGNATURE_INVALID = "SignatureInvalid"
     INTERNAL_ERROR = "InternalError"
 
     @property
@@ -63,6 +70,13 @@ EXIT_CODES: Mapping[Reason, int] = {
     Reason.VERSION_MISMATCH: 79,  # the first after sysexits.h, which has no word for it
     Reason.WARMUP_FAILED: 71,
     Reason.SAMPLE_MISMATCH: 80,
+    Reason.ADDRESS_REFUSED: 81,
+    Reason.ARCHIVE_REFUSED: 82,
+    Reason.DIGEST_CHANGED: 83,
+    Reason.LIMIT_EXCEEDED: 84,
+    Reason.PICKLE_REFUSED: 85,
+    Reason.POLICY_VIOLATION: 86,
+    Reason.SIGNATURE_INVALID: 87,
     Reason.INTERNAL_ERROR: 1,
 }
 

@@ -21,6 +21,13 @@ AGREED = {
     "LoadFailed": 70,
     "VersionMismatch": 79,
     "SampleMismatch": 80,
+    "AddressRefused": 81,
+    "ArchiveRefused": 82,
+    "DigestChanged": 83,
+    "LimitExceeded": 84,
+    "PickleRefused": 85,
+    "PolicyViolation": 86,
+    "SignatureInvalid": 87,
     "WarmupFailed": 71,
     "InternalError": 1,
 }

@@ -46,7 +46,6 @@ PROGRESS_DEADLINE_EXCEEDED = "ProgressDeadlineExceeded"
 ROLLED_BACK = "RolledBack"
 
 # Failures of a revision's pods, seen by the operator from outside
-SECRET_MISSING = "SecretMissing"  # noqa: S105 - a reason, no secret
 OUT_OF_MEMORY = "OutOfMemory"
 CRASH_LOOP = "CrashLoop"
 IMAGE_PULL_FAILED = "ImagePullFailed"
@@ -61,6 +60,7 @@ PROBE_FAILED = "ProbeFailed"
 
 # Failures in the runtime's own words: the closed list shared with it (docs/reference/runtime-reasons.md)
 FETCH_FAILED = "FetchFailed"
+SECRET_MISSING = "SecretMissing"  # noqa: S105 - a reason, no secret
 INTERNAL_ERROR = "InternalError"
 RUNTIME_FAILURES: Mapping[str, str] = {
     "SettingsInvalid": "The model server was started with settings it can't use.",
@@ -81,12 +81,12 @@ RUNTIME_FAILURES: Mapping[str, str] = {
     "LimitExceeded": "The model took more memory or time to load than a pod may give; it was stopped in its trial.",
     "PickleRefused": "The pickle names something that the pickle rule doesn't allow; nothing of it was run.",
     "PolicyViolation": "A rule of the administrator's policy forbids it; the message names the rule.",
+    SECRET_MISSING: "A Secret that the pod needs does not exist or lacks a key.",
     "SignatureInvalid": "The artifact has no signature by the key that is asked for, or one of other bytes.",
     INTERNAL_ERROR: "The runtime failed in a way it did not foresee; its log says more.",
 }
 
 POD_FAILURES: Mapping[str, str] = {
-    SECRET_MISSING: "A Secret that the pod needs does not exist or lacks a key.",
     OUT_OF_MEMORY: "A container used more memory than its limit and was killed.",
     CRASH_LOOP: "A container ends again and again without telling a reason; the message holds its last log lines.",
     IMAGE_PULL_FAILED: "The runtime image can't be pulled.",

@@ -32,6 +32,7 @@ LABEL_REVISION = "modelyard.dev/revision"
 # Marks on our own ControllerRevisions (docs/adr/0007).
 MARK_READY = "modelyard.dev/ready"
 MARK_FAILED = "modelyard.dev/failed"
+MARK_LOCK = "modelyard.dev/lock"  # docs/adr/0014
 
 APP_NAME = "modelyard-model"
 APP = "modelyard"
@@ -52,6 +53,8 @@ ARTIFACT_VOLUME = "artifact"
 ARTIFACT_DIR = "/mnt/artifact"
 TMP_VOLUME = "tmp"
 TMP_DIR = "/tmp"  # noqa: S108 - a mount path inside the pod, backed by an emptyDir of its own
+CREDENTIALS_VOLUME = "credentials"
+CREDENTIALS_DIR = "/mnt/credentials"
 TOKENS_VOLUME = "tokens"
 TOKENS_DIR = "/mnt/tokens"
 TLS_VOLUME = "tls"
@@ -60,10 +63,12 @@ TERMINATION_MESSAGE_PATH = "/dev/termination-log"
 
 ENV_MODEL_URI = "MODELYARD_MODEL_URI"
 ENV_MODEL_DIGEST = "MODELYARD_MODEL_DIGEST"
+ENV_LOCKED_DIGEST = "MODELYARD_LOCKED_DIGEST"
 ENV_MODEL_NAME = "MODELYARD_MODEL_NAME"
 ENV_MODEL_FORMAT = "MODELYARD_MODEL_FORMAT"
 ENV_MAX_ARTIFACT_BYTES = "MODELYARD_MAX_ARTIFACT_BYTES"
-ENV_CREDENTIALS_PREFIX = "MODELYARD_CREDENTIALS_"
+ENV_CREDENTIALS_DIR = "MODELYARD_CREDENTIALS_DIR"
+ENV_CREDENTIALS_SECRET = "MODELYARD_CREDENTIALS_SECRET"  # noqa: S105 - the name of a variable that holds a name
 ENV_ARTIFACT_DIR = "MODELYARD_ARTIFACT_DIR"
 ENV_PORT = "MODELYARD_PORT"
 ENV_DRAIN_SECONDS = "MODELYARD_DRAIN_SECONDS"
@@ -82,6 +87,10 @@ ENV_TLS_DIR = "MODELYARD_TLS_DIR"
 ENV_CLIENT_CERTIFICATES = "MODELYARD_CLIENT_CERTIFICATES"
 ENV_TERMINATION_MESSAGE_PATH = "MODELYARD_TERMINATION_MESSAGE_PATH"
 
+# The keys of a lock: a ConfigMap that the pods of a revision read (docs/adr/0014).
+LOCK_DIGEST = "digest"
+LOCK_FORMAT = "format"
+
 NAME_MAX = 63  # a Service's name is a DNS label
 _HASH_LENGTH = 10
 
@@ -90,6 +99,11 @@ def revision_name(name: str, intent_hash: str) -> str:
     """Give the name of a revision: what a label value can carry, however long the resource's name is."""
     head = name[: NAME_MAX - _HASH_LENGTH - 1].rstrip("-")
     return f"{head}-{intent_hash[:_HASH_LENGTH]}"
+
+
+def lock_name(revision: str) -> str:
+    """Give the name of the ConfigMap that a revision's pods read their digest from."""
+    return f"{revision}-lock"
 
 
 def selector_labels(name: str) -> dict[str, str]:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from types import FrameType
 from typing import NoReturn
 
-from modelyard_runtime import cpu, errors, lifecycle, logs, settings
+from modelyard_runtime import cpu, errors, fetchsettings, lifecycle, logs, settings
 
 _log = logging.getLogger("modelyard_runtime")
 _LOAD_IN_WORKERS = "--load-in-workers"
@@ -74,7 +74,7 @@ def _run_fetch(process: settings.ProcessSettings) -> int:
         stage = following
 
     try:
-        manifest = fetch.fetch(settings.fetch_settings(os.environ), os.environ, enter)
+        manifest = fetch.fetch(fetchsettings.read(os.environ), os.environ, enter)
     except errors.StartFailure as failure:
         return _fail(process, failure, stage)
     except Exception as error:

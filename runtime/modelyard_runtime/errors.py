@@ -42,6 +42,7 @@ class Reason(enum.Enum):
     LIMIT_EXCEEDED = "LimitExceeded"
     PICKLE_REFUSED = "PickleRefused"
     POLICY_VIOLATION = "PolicyViolation"
+    SECRET_MISSING = "SecretMissing"  # noqa: S105 - a reason, no secret
     SIGNATURE_INVALID = "SignatureInvalid"
     INTERNAL_ERROR = "InternalError"
 
@@ -77,6 +78,7 @@ EXIT_CODES: Mapping[Reason, int] = {
     Reason.PICKLE_REFUSED: 85,
     Reason.POLICY_VIOLATION: 86,
     Reason.SIGNATURE_INVALID: 87,
+    Reason.SECRET_MISSING: 88,
     Reason.INTERNAL_ERROR: 1,
 }
 

@@ -7,8 +7,9 @@ import pytest
 
 from modelyard_operator import conditions
 from modelyard_operator import metrics as operator_metrics
-from modelyard_runtime import drift, errors, settings
+from modelyard_runtime import drift, errors
 from modelyard_runtime import metrics as runtime_metrics
+from modelyard_runtime.artifact import credentials
 from modelyard_runtime.formats import catalog
 
 PAGES = [Path("README.md"), Path("CONTRIBUTING.md"), *sorted(Path("docs").rglob("*.md"))]
@@ -40,7 +41,7 @@ def test_every_runtime_reason_is_documented_with_its_exit_code() -> None:
 
 def test_every_key_of_the_credentials_secret_is_documented() -> None:
     text = Path("docs/reference/runtime-settings.md").read_text()
-    assert [key for key in settings.CREDENTIAL_KEYS if key not in text] == []
+    assert [key for key in credentials.KEYS if key not in text] == []
 
 
 def test_every_setting_of_the_operator_is_documented() -> None:

@@ -12,7 +12,7 @@ import pytest
 from modelyard_operator import api, conditions, config, failures, naming
 from modelyard_operator.desired import pod
 from modelyard_operator.observed import Observed
-from modelyard_runtime import errors, lifecycle, settings
+from modelyard_runtime import errors, fetchsettings, lifecycle, settings, variables
 
 FULL: dict[str, Any] = {
     "model": {
@@ -65,7 +65,7 @@ def _environment(container: dict[str, Any]) -> dict[str, str]:
 
 def test_fetch_reads_every_variable_that_is_rendered_for_it() -> None:
     container = _container(_template(FULL), naming.FETCH)
-    read = settings.fetch_settings(_environment(container))
+    read = fetchsettings.read(_environment(container))
     assert read.uri == "s3://models/iris/model.joblib"
     assert read.digest == "sha256:" + "a" * 64
     assert read.model_format == "sklearn"
@@ -116,29 +116,29 @@ def test_nothing_is_prepared_that_nobody_wants_accelerated() -> None:
 
 def test_the_small_case_needs_no_more_than_its_uri() -> None:
     template = _template(SMALL)
-    assert settings.fetch_settings(_environment(_container(template, naming.FETCH))).digest is None
+    assert fetchsettings.read(_environment(_container(template, naming.FETCH))).digest is None
     assert settings.serve_settings(_environment(_container(template, naming.SERVE))).model_name == "iris"
 
 
 @pytest.mark.parametrize("name", [naming.FETCH, naming.PREPARE, naming.SERVE])
 @pytest.mark.parametrize("spec", [FULL, SMALL], ids=["full", "small"])
 def test_no_variable_is_rendered_that_the_runtime_does_not_know(spec: dict[str, Any], name: str) -> None:
-    source = inspect.getsource(settings)
+    source = "".join(inspect.getsource(module) for module in (settings, fetchsettings, variables))
     for variable in _environment(_container(_template(spec), name)):
         assert f'"{variable}"' in source
 
 
-def test_credentials_reach_fetch_only_and_only_under_the_prefix() -> None:
+def test_credentials_reach_fetch_only_and_as_files() -> None:
     template = _template(FULL)
-    (source,) = _container(template, naming.FETCH)["envFrom"]
-    assert source == {"prefix": settings.CREDENTIALS_PREFIX, "secretRef": {"name": "models-s3"}}
-    assert "envFrom" not in _container(template, naming.PREPARE)
-    assert "envFrom" not in _container(template, naming.SERVE)
-    injected = {f"{settings.CREDENTIALS_PREFIX}{key}": key for key in settings.CREDENTIAL_KEYS}
-    environment = _environment(_container(template, naming.FETCH)) | injected
-    credentials = settings.fetch_settings(environment).credentials
-    for key, field in settings.CREDENTIAL_KEYS.items():
-        assert getattr(credentials, field) == key
+    fetch = _container(template, naming.FETCH)
+    (mount,) = [each for each in fetch["volumeMounts"] if each["name"] == naming.CREDENTIALS_VOLUME]
+    assert str(fetchsettings.read(_environment(fetch)).credentials_dir) == mount["mountPath"]
+    assert mount["readOnly"]
+    (volume,) = [each for each in template["spec"]["volumes"] if each["name"] == naming.CREDENTIALS_VOLUME]
+    assert volume["secret"] == {"secretName": "models-s3", "optional": True, "defaultMode": 0o440}
+    for name in (naming.PREPARE, naming.SERVE):
+        mounted = {each["name"] for each in _container(template, name)["volumeMounts"]}
+        assert naming.CREDENTIALS_VOLUME not in mounted
 
 
 def test_the_commands_and_the_grace_period_fit() -> None:

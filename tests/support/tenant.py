@@ -146,13 +146,10 @@ def _of_container(container: dict[str, Any]) -> Iterator[str]:
         for each in container["env"]
         if "$(" in each["value"].replace("$$", "")
     )
-    for source in container.get("envFrom", ()):
-        if (
-            name != naming.FETCH
-            or source.get("prefix") != naming.ENV_CREDENTIALS_PREFIX
-            or "/" in str(source)
-        ):
-            yield f"{name} takes {source}"
+    yield from (f"{name} takes {source}" for source in container.get("envFrom", ()))
+    mounted = {each["name"] for each in container["volumeMounts"]}
+    if naming.CREDENTIALS_VOLUME in mounted and name != naming.FETCH:
+        yield f"{name} sees the credentials"
     security = container["securityContext"]
     wanted = {
         "allowPrivilegeEscalation": False,

@@ -35,16 +35,15 @@ def build_fetch(
     env[naming.ENV_MAX_ARTIFACT_BYTES] = str(settings.artifact_bytes)
     if checks.samples_uri:
         env[naming.ENV_SAMPLES_URI] = checks.samples_uri
-    container = _build(model_deployment, naming.FETCH, offer.image, env)
+    mounts: list[dict[str, Any]] = [_ARTIFACT_MOUNT, _TMP_MOUNT]
     if model.credentials is not None:
-        # The prefix keeps a Secret from setting anything but credentials, LD_PRELOAD for example.
-        source = {
-            "prefix": naming.ENV_CREDENTIALS_PREFIX,
-            "secretRef": {"name": model.credentials.secret_name},
-        }
-        container["envFrom"] = [source]
-    container["volumeMounts"] = [_ARTIFACT_MOUNT, _TMP_MOUNT]
-    return container
+        # Files: an environment is in the process list, and a key of the Secret could set LD_PRELOAD there.
+        env[naming.ENV_CREDENTIALS_DIR] = naming.CREDENTIALS_DIR
+        env[naming.ENV_CREDENTIALS_SECRET] = model.credentials.secret_name
+        mounts.append(
+            {"name": naming.CREDENTIALS_VOLUME, "mountPath": naming.CREDENTIALS_DIR, "readOnly": True}
+        )
+    return {**_build(model_deployment, naming.FETCH, offer.image, env), "volumeMounts": mounts}
 
 
 def build_prepare(model_deployment: api.ModelDeployment, offer: config.RuntimeClass) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from modelyard_operator import accessspec, api, catalogue, config, errors, naming, podspec, validationspec
+from modelyard_operator import api, catalogue, config, errors, naming, podspec, spec, validationspec
 from modelyard_operator.desired import container
 from modelyard_operator.objects import Manifest
 
@@ -51,7 +51,7 @@ def render(model_deployment: api.ModelDeployment, revision: str, settings: confi
         "terminationGracePeriodSeconds": container.PRE_STOP_SECONDS + pod.drain_seconds + EXIT_SECONDS,
         "initContainers": _init_containers(model_deployment, offer, settings),
         "containers": [container.build_serve(model_deployment, offer)],
-        "volumes": _volumes(model_deployment.spec.access, settings),
+        "volumes": _volumes(model_deployment.spec, settings),
     }
     return {"metadata": metadata, "spec": body | _placement(name, pod)}
 
@@ -97,11 +97,14 @@ def _init_containers(
     return [fetch, container.build_prepare(model_deployment, offer)]
 
 
-def _volumes(access: accessspec.Access, settings: config.OperatorConfig) -> list[dict[str, Any]]:
+def _volumes(asked: spec.Spec, settings: config.OperatorConfig) -> list[dict[str, Any]]:
     volumes: list[dict[str, Any]] = [
         {"name": naming.ARTIFACT_VOLUME, "emptyDir": {"sizeLimit": settings.artifact_size_limit}},
         {"name": naming.TMP_VOLUME, "emptyDir": {"sizeLimit": TMP_SIZE_LIMIT}},
     ]
+    access, credentials = asked.access, asked.model.credentials
+    if credentials:
+        volumes.append(_secret(naming.CREDENTIALS_VOLUME, credentials.secret_name))
     if access.tokens:
         volumes.append(_secret(naming.TOKENS_VOLUME, access.tokens.secret_name))
     if access.tls:
@@ -110,7 +113,7 @@ def _volumes(access: accessspec.Access, settings: config.OperatorConfig) -> list
 
 
 def _secret(name: str, secret_name: str) -> dict[str, Any]:
-    # Optional, so that the pod starts and the model server itself says what is missing; it doesn't serve without it.
+    # Optional, so that the pod starts and the runtime itself says what is missing; it doesn't serve without it.
     return {"name": name, "secret": {"secretName": secret_name, "optional": True, "defaultMode": 0o440}}
 
 

@@ -8,8 +8,7 @@ import logging
 import ssl
 from pathlib import Path
 
-from modelyard_runtime import errors
-from modelyard_runtime.access import secretfiles
+from modelyard_runtime import errors, secretfiles
 
 _log = logging.getLogger(__name__)
 

@@ -12,8 +12,7 @@ import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from modelyard_runtime import errors
-from modelyard_runtime.access import secretfiles
+from modelyard_runtime import errors, secretfiles
 
 _log = logging.getLogger(__name__)
 SHORTEST = 16  # characters: what is shorter can be guessed over the network

@@ -1,6 +1,6 @@
 """What a failed transfer means, in words for people.
 
-Called by `artifact.remote` with whatever the object-store library raised. The library's own text is only searched,
+Called by `artifact.sources` with whatever the object-store library raised. The library's own text is only searched,
 never shown: it holds the full URL with its query, its own structure, and at times a server's answer.
 Pure: an exception and a description of the place go in, a `StartFailure` comes out.
 """

@@ -10,10 +10,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
-from modelyard_runtime import errors, lifecycle, settings
+from modelyard_runtime import errors, fetchsettings, lifecycle
+from modelyard_runtime.artifact import credentials as secrets
 from modelyard_runtime.artifact import digest as digests
-from modelyard_runtime.artifact import local, manifest, remote, source, store, transfer
+from modelyard_runtime.artifact import manifest, source, store, transfer
 from modelyard_runtime.artifact import uri as uris
+from modelyard_runtime.artifact.sources import opening
 from modelyard_runtime.formats import detection
 
 _log = logging.getLogger(__name__)
@@ -24,7 +26,7 @@ MAX_SAMPLES_BYTES = 16 * 1024**2  # what a server would refuse as one request is
 
 
 def fetch(
-    options: settings.FetchSettings,
+    options: fetchsettings.FetchSettings,
     ambient: Mapping[str, str],
     enter: Callable[[lifecycle.Stage], None],
     sleep: Callable[[float], None] = time.sleep,
@@ -36,11 +38,14 @@ def fetch(
     enter(lifecycle.Stage.FETCHING)
     location = uris.parse(options.uri)
     folder = store.Store(options.artifact_dir)
-    _fetch_samples(options, ambient, folder, _Retrying(sleep))
+    surroundings = source.Surroundings(
+        secrets.read(options.credentials_dir, options.credentials_secret), ambient
+    )
+    _fetch_samples(options, surroundings, folder, _Retrying(sleep))
     if (present := folder.complete(location.shown, options.digest)) is not None:
         _log.info("already fetched", extra={"fields": {"uri": present.uri, "digest": present.digest}})
         return present
-    origin = _open_source(location, options.credentials, ambient)
+    origin = opening.open_source(location, surroundings)
     staged = folder.prepare(location.name)
     retrying = _Retrying(sleep)
     actual_digest, size_bytes = _download(
@@ -53,14 +58,17 @@ def fetch(
 
 
 def _fetch_samples(
-    options: settings.FetchSettings, ambient: Mapping[str, str], folder: store.Store, retrying: "_Retrying"
+    options: fetchsettings.FetchSettings,
+    surroundings: source.Surroundings,
+    folder: store.Store,
+    retrying: "_Retrying",
 ) -> None:
     """Brings the samples file beside the artifact, with the same credentials."""
     if options.samples_uri is None:
         folder.commit_samples(None)
         return
     location = uris.parse(options.samples_uri)
-    origin = _open_source(location, options.credentials, ambient)
+    origin = opening.open_source(location, surroundings)
     staged = folder.prepare_samples()
     listing = retrying.run(origin.list_files)
     if listing.is_folder:
@@ -71,16 +79,6 @@ def _fetch_samples(
     progress = transfer.Progress(location.shown)
     retrying.run(_attempt(origin, listing.files[0], staged, MAX_SAMPLES_BYTES, progress))
     folder.commit_samples(staged)
-
-
-def _open_source(
-    location: uris.Location, credentials: settings.Credentials, ambient: Mapping[str, str]
-) -> source.Source:
-    if location.scheme == "file":
-        return local.LocalSource(location)
-    if location.scheme == "s3":
-        return remote.S3Source(location, credentials, ambient)
-    return remote.HttpSource(location, credentials)
 
 
 def _download(

@@ -1,11 +1,21 @@
 """What `artifact.fetch` asks of a place that holds artifacts; one implementation per kind of place.
 
-Implemented by `artifact.local` and `artifact.remote`. Pure: types only.
+Implemented by the modules of `artifact.sources`. Pure: types only.
 """
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Protocol
+
+from modelyard_runtime.artifact import credentials as secrets
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What every source is given beside its URI: credentials, and the process environment with the pod's identity."""
+
+    credentials: secrets.Credentials = secrets.NONE
+    ambient: Mapping[str, str] = dataclasses.field(default_factory=dict, repr=False)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 The one table that detection, loading and the messages of both read. An image serves a format when the libraries are in
 it; asking for them must never import them, since an import costs seconds. A new format is one row here, one module with
-`load(path, options) -> Model`, and one word in `settings.FORMATS`.
+`load(path, options) -> Model`, and one word in `variables.FORMATS`.
 """
 
 import functools

@@ -48,15 +48,35 @@ class Ended:
 
 
 def environment(folder: Path, program: Program = INSTALLED, /, **variables: str) -> dict[str, str]:
-    """What a pod's container would have, with its volumes in `folder`."""
+    """What a pod's container would have, with its volumes in `folder`; CREDENTIALS_x is the Secret's key x."""
+    secret = {
+        key.removeprefix("CREDENTIALS_"): value
+        for key, value in variables.items()
+        if key.startswith("CREDENTIALS_")
+    }
+    mounted = _mount_secret(folder / "credentials", secret)
     return {
         "PATH": os.environ["PATH"],
         "HOME": str(folder),
         "PYTHONPATH": program.python_path,
         "MODELYARD_ARTIFACT_DIR": str(folder / "artifact"),
         "MODELYARD_TERMINATION_MESSAGE_PATH": str(folder / "termination"),
-        **{f"MODELYARD_{name}": value for name, value in variables.items()},
+        **mounted,
+        **{
+            f"MODELYARD_{name}": value
+            for name, value in variables.items()
+            if name.removeprefix("CREDENTIALS_") not in secret
+        },
     }
+
+
+def _mount_secret(mount: Path, secret: Mapping[str, str]) -> dict[str, str]:
+    if not secret:
+        return {}
+    mount.mkdir(exist_ok=True)
+    for key, value in secret.items():
+        (mount / key).write_text(value)
+    return {"MODELYARD_CREDENTIALS_DIR": str(mount)}
 
 
 def run(command: str, variables: Mapping[str, str], folder: Path, program: Program = INSTALLED) -> Ended:

@@ -28,6 +28,7 @@ AGREED = {
     "PickleRefused": 85,
     "PolicyViolation": 86,
     "SignatureInvalid": 87,
+    "SecretMissing": 88,
     "WarmupFailed": 71,
     "InternalError": 1,
 }

@@ -8,8 +8,9 @@ from pathlib import Path
 import joblib
 import pytest
 
-from modelyard_runtime import errors, settings
+from modelyard_runtime import errors, fetchsettings
 from modelyard_runtime.artifact import fetch, source, transfer
+from modelyard_runtime.artifact.sources import opening
 from modelyard_runtime.lifecycle import Stage
 
 
@@ -19,8 +20,8 @@ def model(tmp_path: Path) -> Path:
     return tmp_path / "m.joblib"
 
 
-def _options(uri: str, tmp_path: Path, **changes: object) -> settings.FetchSettings:
-    return settings.FetchSettings(uri=uri, artifact_dir=tmp_path / "artifact", **changes)  # type: ignore[arg-type]
+def _options(uri: str, tmp_path: Path, **changes: object) -> fetchsettings.FetchSettings:
+    return fetchsettings.FetchSettings(uri=uri, artifact_dir=tmp_path / "artifact", **changes)  # type: ignore[arg-type]
 
 
 def _digest(path: Path) -> str:
@@ -138,7 +139,7 @@ def _fetch_from(
     origin: FlakySource, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> tuple[list[float], Path]:
     waits: list[float] = []
-    monkeypatch.setattr(fetch, "_open_source", lambda *_: origin)
+    monkeypatch.setattr(opening, "open_source", lambda *_: origin)
     fetch.fetch(_options("https://host/m.joblib", tmp_path), {}, lambda _: None, waits.append)
     return waits, tmp_path / "artifact/content/m.joblib"
 

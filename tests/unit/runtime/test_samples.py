@@ -9,8 +9,8 @@ import pytest
 
 from modelyard_runtime import errors, loading, samples
 from modelyard_runtime.artifact import fetch, store
+from modelyard_runtime.fetchsettings import FetchSettings
 from modelyard_runtime.formats import model as models
-from modelyard_runtime.settings import FetchSettings
 from tests.unit.runtime import builders
 
 PLACE = "spec.validation.samples"

@@ -4,14 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from modelyard_runtime import errors, settings
+from modelyard_runtime import errors, fetchsettings, settings
 
 FETCH = {"MODELYARD_MODEL_URI": "s3://models/iris/model.joblib"}
 SERVE = {"MODELYARD_MODEL_NAME": "iris"}
 
 
 def test_fetch_has_defaults_for_everything_but_the_uri() -> None:
-    assert settings.fetch_settings(FETCH) == settings.FetchSettings(
+    assert fetchsettings.read(FETCH) == fetchsettings.FetchSettings(
         uri="s3://models/iris/model.joblib",
         artifact_dir=Path("/mnt/artifact"),
         max_artifact_bytes=10 * 1024**3,
@@ -36,24 +36,19 @@ def test_every_variable_of_fetch_arrives() -> None:
         "MODELYARD_MODEL_FORMAT": "sklearn",
         "MODELYARD_MAX_ARTIFACT_BYTES": "1000",
         "MODELYARD_ARTIFACT_DIR": "/data",
-        **{f"MODELYARD_CREDENTIALS_{key}": f"value of {key}" for key in settings.CREDENTIAL_KEYS},
+        "MODELYARD_LOCKED_DIGEST": "sha256:" + "ab" * 32,
+        "MODELYARD_CREDENTIALS_DIR": "/mnt/credentials",
+        "MODELYARD_CREDENTIALS_SECRET": "models",
     }
-    assert settings.fetch_settings(environment) == settings.FetchSettings(
+    assert fetchsettings.read(environment) == fetchsettings.FetchSettings(
         uri="https://host/m.pkl",
         artifact_dir=Path("/data"),
         digest="sha256:" + "0f" * 32,
         model_format="sklearn",
         max_artifact_bytes=1000,
-        credentials=settings.Credentials(
-            access_key_id="value of AWS_ACCESS_KEY_ID",
-            secret_access_key="value of AWS_SECRET_ACCESS_KEY",
-            session_token="value of AWS_SESSION_TOKEN",
-            region="value of AWS_REGION",
-            endpoint_url="value of AWS_ENDPOINT_URL",
-            username="value of HTTP_USERNAME",
-            password="value of HTTP_PASSWORD",
-            bearer_token="value of HTTP_BEARER_TOKEN",
-        ),
+        locked_digest="sha256:" + "ab" * 32,
+        credentials_dir=Path("/mnt/credentials"),
+        credentials_secret="models",
     )
 
 
@@ -97,7 +92,7 @@ WRONG_FETCH = {
 @pytest.mark.parametrize(("changes", "variable"), WRONG_FETCH.values(), ids=WRONG_FETCH)
 def test_a_wrong_value_for_fetch_is_named_by_its_variable(changes: dict[str, str], variable: str) -> None:
     with pytest.raises(errors.StartFailure) as caught:
-        settings.fetch_settings(FETCH | changes)
+        fetchsettings.read(FETCH | changes)
     assert caught.value.reason is errors.Reason.SETTINGS_INVALID
     assert caught.value.message.startswith(variable + ": ")
     assert len(caught.value.message) < 300
@@ -121,23 +116,6 @@ def test_a_wrong_value_for_serve_is_named_by_its_variable(changes: dict[str, str
         settings.serve_settings(SERVE | changes)
     assert caught.value.reason is errors.Reason.SETTINGS_INVALID
     assert caught.value.message.startswith(variable + ": ")
-
-
-def test_unknown_keys_of_the_secret_are_ignored() -> None:
-    environment = FETCH | {"MODELYARD_CREDENTIALS_LD_PRELOAD": "evil.so", "AWS_ACCESS_KEY_ID": "not ours"}
-    assert settings.fetch_settings(environment).credentials == settings.Credentials()
-
-
-def test_a_line_end_in_the_secret_is_no_part_of_the_key() -> None:
-    environment = FETCH | {"MODELYARD_CREDENTIALS_HTTP_BEARER_TOKEN": "token\n"}
-    assert settings.fetch_settings(environment).credentials.bearer_token == "token"
-
-
-def test_secrets_are_not_shown() -> None:
-    shown = repr(
-        settings.Credentials(access_key_id="canary", secret_access_key="canary", bearer_token="canary")
-    )
-    assert "canary" not in shown
 
 
 def test_a_wrong_log_level_still_leaves_a_way_to_say_so() -> None:

@@ -1,7 +1,7 @@
 """A folder that a Secret is mounted at, and whether it has changed.
 
-Used by `access.tokens` and `access.certificate`. The kubelet writes a new folder beside the old one and swaps a
-symbolic link, so a reader sees all of the old files or all of the new ones.
+Used by `access.tokens`, `access.certificate` and `artifact.credentials`. The kubelet writes a new folder beside the old
+one and swaps a symbolic link, so a reader sees all of the old files or all of the new ones.
 """
 
 from collections.abc import Mapping

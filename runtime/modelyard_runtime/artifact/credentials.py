@@ -1,0 +1,68 @@
+"""What opens the artifact's source: the keys of the credentials Secret, as files in a folder that only `fetch` has.
+
+Read by `artifact.fetch` at its start, so that a changed Secret counts at the next start, and given to the source. Files
+and no environment: what is in no environment is in no process list and reaches no child process.
+It must never give a value to a log or an error: a `repr` shows the keys alone.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+
+from modelyard_runtime import errors, secretfiles
+
+# The keys that count, for people and tests; all others are ignored.
+KEYS = (
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "AWS_REGION",
+    "AWS_ENDPOINT_URL",
+    "HTTP_USERNAME",
+    "HTTP_PASSWORD",
+    "HTTP_BEARER_TOKEN",
+)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Credentials:
+    """The Secret's keys that count and their values, without the line break that a file may end with."""
+
+    values: Mapping[str, str] = dataclasses.field(default_factory=dict, repr=False)
+
+    def get(self, key: str) -> str | None:
+        """Gives the value of a key; None when the Secret lacks it or it is empty."""
+        return self.values.get(key) or None
+
+    def __repr__(self) -> str:
+        """Gives the keys alone."""
+        return f"Credentials({', '.join(sorted(self.values))})"
+
+
+NONE = Credentials()
+
+
+def read(folder: Path | None, name: str = "") -> Credentials:
+    """Gives the credentials in a folder, `NONE` when there is none to look at; `name` is the Secret's, for people.
+
+    Raises `StartFailure`: SecretMissing when the folder is empty, SettingsInvalid when a value is no text.
+    """
+    if folder is None:
+        return NONE
+    files = secretfiles.read(folder)
+    if not files:
+        raise errors.StartFailure(
+            errors.Reason.SECRET_MISSING,
+            f"spec.model.credentials.secretName: the Secret {name!r} does not exist in this namespace, or is empty; "
+            "create it with the keys that docs/sources.md lists for this kind of URI",
+        )
+    return Credentials({key: _text(key, content) for key, content in files.items() if key in KEYS})
+
+
+def _text(key: str, content: bytes) -> str:
+    try:
+        return content.decode().strip()
+    except UnicodeDecodeError:
+        raise errors.StartFailure(
+            errors.Reason.SETTINGS_INVALID, f"the key {key} of the credentials Secret is not text (UTF-8)"
+        ) from None

@@ -1,0 +1,90 @@
+"""Artifacts in S3 buckets, Amazon's or any server's that speaks the same.
+
+Chosen by `sources.opening`; `objectstore` does the talking. What the credentials' keys mean to S3 is known here alone.
+"""
+
+import urllib.parse
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import obstore.store
+
+from modelyard_runtime import errors
+from modelyard_runtime.artifact import credentials as secrets
+from modelyard_runtime.artifact import faults, source
+from modelyard_runtime.artifact import uri as uris
+from modelyard_runtime.artifact.sources import objectstore
+
+if TYPE_CHECKING:
+    from obstore.store import S3Config
+
+# Any of these says that the pod has an identity of its own for the cloud's credential chain to use.
+_POD_IDENTITY = (
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+)
+
+
+def build(location: uris.Location, surroundings: source.Surroundings) -> "S3Source":
+    """Gives the source of a URI."""
+    return S3Source(location, surroundings.credentials, surroundings.ambient)
+
+
+class S3Source:
+    """An object, or with a trailing slash every object under a prefix, of an S3 server."""
+
+    def __init__(
+        self, location: uris.Location, credentials: secrets.Credentials, ambient: Mapping[str, str]
+    ) -> None:
+        endpoint_url = credentials.get("AWS_ENDPOINT_URL")
+        endpoint = urllib.parse.urlsplit(endpoint_url) if endpoint_url else None
+        self._key = location.path
+        self._is_prefix = location.is_prefix
+        self._place = faults.Place(
+            shown=location.shown,
+            server=f"the S3 server at {endpoint.netloc.rpartition('@')[2]}" if endpoint else "Amazon S3",
+            key_names="AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+            has_credentials=credentials.get("AWS_ACCESS_KEY_ID") is not None,
+        )
+        try:
+            self._store = obstore.store.S3Store(
+                location.host,
+                config=_s3_config(credentials, ambient),
+                client_options=objectstore.client_options(
+                    endpoint is not None and endpoint.scheme == "http", {}
+                ),
+                retry_config=objectstore.RETRY,
+            )
+        except objectstore.FAULTS as error:
+            raise errors.StartFailure(
+                errors.Reason.SETTINGS_INVALID,
+                "the credentials Secret is incomplete for S3: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY go together",
+            ) from error
+
+    def list_files(self) -> source.Listing:
+        """Gives the object, or the objects under the prefix."""
+        if not self._is_prefix:
+            return source.Listing(False, (source.File("", None),))
+        return objectstore.list_objects(self._store, self._key, self._place)
+
+    def open_file(self, file: source.File) -> source.Content:
+        """Requests one object."""
+        return objectstore.open_object(self._store, self._key + file.path, self._place)
+
+
+def _s3_config(credentials: secrets.Credentials, ambient: Mapping[str, str]) -> "S3Config":
+    config: S3Config = {"region": credentials.get("AWS_REGION") or ambient.get("AWS_REGION") or "us-east-1"}
+    if (endpoint_url := credentials.get("AWS_ENDPOINT_URL")) is not None:
+        config["endpoint"] = endpoint_url
+    if (access_key_id := credentials.get("AWS_ACCESS_KEY_ID")) is not None:
+        config["access_key_id"] = access_key_id
+    if (secret_access_key := credentials.get("AWS_SECRET_ACCESS_KEY")) is not None:
+        config["secret_access_key"] = secret_access_key
+    if (session_token := credentials.get("AWS_SESSION_TOKEN")) is not None:
+        config["session_token"] = session_token
+    has_identity = any(ambient.get(variable) for variable in _POD_IDENTITY)
+    if access_key_id is None and endpoint_url is not None and not has_identity:
+        # A server of one's own, no key and no identity: the cloud's metadata service could only delay the answer.
+        config["skip_signature"] = True
+    return config

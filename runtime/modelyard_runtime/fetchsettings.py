@@ -1,0 +1,62 @@
+"""The settings of `fetch`: where the artifact is, which bytes are right, and what the administrator allows on the way.
+
+`__main__` calls `read` with the process environment. Pure: a mapping goes in, a value or a `StartFailure` that names
+the variable and the remedy comes out. Credentials are no settings: they come as files (`artifact.credentials`).
+`docs/reference/runtime-settings.md` lists the variables for people.
+"""
+
+import dataclasses
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from modelyard_runtime import variables
+
+DEFAULT_MAX_ARTIFACT_BYTES = 10 * 1024**3
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class FetchSettings:
+    """What `fetch` is asked to do.
+
+    `digest` is what the author pins, `locked_digest` what this revision's first pod has loaded.
+    """
+
+    uri: str
+    artifact_dir: Path
+    digest: str | None = None
+    locked_digest: str | None = None
+    model_format: str | None = None
+    max_artifact_bytes: int = DEFAULT_MAX_ARTIFACT_BYTES
+    samples_uri: str | None = None
+    credentials_dir: Path | None = None
+    credentials_secret: str = ""
+
+
+def read(environment: Mapping[str, str]) -> FetchSettings:
+    """Gives the settings of `fetch`; raises `StartFailure` (SettingsInvalid) naming the variable."""
+    variables.log_level(environment)
+    return FetchSettings(
+        uri=variables.required(environment, "MODELYARD_MODEL_URI", "the artifact's URI (spec.model.uri)"),
+        artifact_dir=variables.artifact_dir(environment),
+        digest=_digest(environment, "MODELYARD_MODEL_DIGEST"),
+        locked_digest=_digest(environment, "MODELYARD_LOCKED_DIGEST"),
+        model_format=variables.model_format(environment),
+        max_artifact_bytes=variables.integer(
+            environment, "MODELYARD_MAX_ARTIFACT_BYTES", DEFAULT_MAX_ARTIFACT_BYTES
+        ),
+        samples_uri=environment.get("MODELYARD_SAMPLES_URI") or None,
+        credentials_dir=variables.directory(environment, "MODELYARD_CREDENTIALS_DIR"),
+        credentials_secret=environment.get("MODELYARD_CREDENTIALS_SECRET", ""),
+    )
+
+
+def _digest(environment: Mapping[str, str], variable: str) -> str | None:
+    digest = environment.get(variable) or None
+    if digest is not None and not _DIGEST.fullmatch(digest):
+        raise variables.invalid(
+            variable,
+            f"{digest!r} is not a digest; write 'sha256:' and 64 lower-case hexadecimal digits",
+        )
+    return digest

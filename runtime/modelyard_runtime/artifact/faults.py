@@ -74,6 +74,11 @@ def explain(error: Exception, place: Place) -> errors.StartFailure:
     )
 
 
+def is_beyond_the_end(error: Exception) -> bool:
+    """Says whether a span was asked for that starts behind the last byte (status 416)."""
+    return _status(error, str(error)) == 416
+
+
 def _status(error: Exception, text: str) -> int | None:
     if isinstance(error, FileNotFoundError):
         return 404

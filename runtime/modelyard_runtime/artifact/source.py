@@ -35,11 +35,26 @@ class Listing:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class Span:
+    """Bytes of a file from `start` up to, and without, `end`; None is the end of the file."""
+
+    start: int
+    end: int | None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Content:
-    """An opened file: its size if known, and its bytes in bounded chunks."""
+    """An opened file and its bytes in bounded chunks.
+
+    `size_bytes` is the size of the whole file if known, whatever the span. The same `version` (ETag, generation) means
+    the same bytes; None means that nothing tells. `is_span` says that the chunks are the span that was asked for (its
+    end cut at the file's); otherwise they are the whole file, whatever was asked.
+    """
 
     size_bytes: int | None
     chunks: Iterator[bytes]
+    version: str | None = None
+    is_span: bool = False
 
 
 class Source(Protocol):
@@ -49,6 +64,6 @@ class Source(Protocol):
         """Gives the artifact's files."""
         ...
 
-    def open_file(self, file: File) -> Content:
-        """Starts reading one file from its beginning."""
+    def open_file(self, file: File, span: Span | None = None) -> Content:
+        """Starts reading one file: a span of it where one is asked for and the place has spans, else the whole."""
         ...

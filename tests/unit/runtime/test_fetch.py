@@ -124,7 +124,7 @@ class FlakySource:
     def list_files(self) -> source.Listing:
         return source.Listing(False, (source.File("", None),))
 
-    def open_file(self, file: source.File) -> source.Content:
+    def open_file(self, file: source.File, span: source.Span | None = None) -> source.Content:
         self.opened += 1
         return source.Content(len(self._content), self._chunks())
 

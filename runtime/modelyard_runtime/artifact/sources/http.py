@@ -40,8 +40,9 @@ class HttpSource:
         """Gives the one file; HTTP has no folders."""
         return source.Listing(False, (source.File("", None),))
 
-    def open_file(self, file: source.File) -> source.Content:
+    def open_file(self, file: source.File, span: source.Span | None = None) -> source.Content:
         """Requests the file."""
+        del span
         return objectstore.open_object(self._store, file.path, self._place)
 
 

@@ -40,8 +40,9 @@ class LocalSource:
         except PermissionError as error:
             raise self._unreadable(error) from error
 
-    def open_file(self, file: source.File) -> source.Content:
-        """Opens one file for reading."""
+    def open_file(self, file: source.File, span: source.Span | None = None) -> source.Content:
+        """Opens one file for reading, always the whole of it: a disk gains nothing from spans."""
+        del span
         path = self._root / file.path if file.path else self._root
         try:
             return source.Content(path.stat().st_size, self._read(path))

@@ -15,6 +15,7 @@ from modelyard_runtime import errors
 from modelyard_runtime.artifact import faults, source
 
 if TYPE_CHECKING:
+    from obstore import GetOptions, OffsetRange
     from obstore.store import ClientConfig, ObjectStore, RetryConfig
 
 MAX_FILES = 10_000  # of one folder: a prefix with more is a mistake (a whole bucket, a data set)
@@ -37,13 +38,24 @@ RETRY: "RetryConfig" = {
 FAULTS = (obstore.exceptions.BaseError, FileNotFoundError)
 
 
-def open_object(store: "ObjectStore", path: str, place: faults.Place) -> source.Content:
-    """Gives one object, opened; raises `StartFailure`."""
+def open_object(
+    store: "ObjectStore", path: str, place: faults.Place, span: source.Span | None = None
+) -> source.Content:
+    """Gives one object, or a span of it, opened; raises `StartFailure`."""
+    options: GetOptions = {} if span is None else {"range": _range(span)}
     try:
-        result = obstore.get(store, path)
+        result = obstore.get(store, path, options=options)
     except FAULTS as error:
+        if span is not None and faults.is_beyond_the_end(error):
+            # No server gives a span of an empty object.
+            return open_object(store, path, place)
         raise faults.explain(error, place) from error
-    return source.Content(result.meta["size"], _stream(result, place))
+    version = result.meta["e_tag"] or result.meta["version"]
+    return source.Content(result.meta["size"], _stream(result, place), version, span is not None)
+
+
+def _range(span: source.Span) -> "tuple[int, int] | OffsetRange":
+    return {"offset": span.start} if span.end is None else (span.start, span.end)
 
 
 def _stream(result: "obstore.GetResult", place: faults.Place) -> Iterator[bytes]:

@@ -68,9 +68,9 @@ class S3Source:
             return source.Listing(False, (source.File("", None),))
         return objectstore.list_objects(self._store, self._key, self._place)
 
-    def open_file(self, file: source.File) -> source.Content:
-        """Requests one object."""
-        return objectstore.open_object(self._store, self._key + file.path, self._place)
+    def open_file(self, file: source.File, span: source.Span | None = None) -> source.Content:
+        """Requests one object, or a span of it."""
+        return objectstore.open_object(self._store, self._key + file.path, self._place, span)
 
 
 def _s3_config(credentials: secrets.Credentials, ambient: Mapping[str, str]) -> "S3Config":

@@ -58,34 +58,6 @@ NAME = (
 )
 NAME_MAX = 63
 
-URI = (
-    matches(
-        r"^(file:/|http://|https://|s3://)",
-        "must start with s3://, https://, http:// or file:/ (lower case), for example s3://bucket/iris/model.joblib",
-    ),
-    matches(
-        r"^(file:/+[^/?#\s]|(http|https|s3)://[^/?#\s]+/[^/?#\s])",
-        "must name a host or bucket and a path, for example s3://bucket/iris/model.joblib or"
-        " https://host/models/iris.joblib",
-    ),
-    lacks(
-        r"[\s\x00-\x1f\x7f]",
-        "must not contain spaces, line breaks or control characters; write a space as %20",
-    ),
-    lacks(
-        r"^[a-z0-9]+://[^/?#]*@",
-        "must not contain a user or password; put HTTP_USERNAME and HTTP_PASSWORD into a Secret and name it in"
-        " spec.model.credentials.secretName",
-    ),
-    lacks(
-        r"(?i)[?&](x-amz-signature|x-amz-credential|x-amz-security-token|x-goog-signature|awsaccesskeyid|signature|sig"
-        r"|token|access_token|api_?key|password|secret)=",
-        "must not carry a secret in its query (everyone who may read the resource would have it); put the credentials"
-        " into a Secret and name it in spec.model.credentials.secretName",
-    ),
-    lacks(r"^file:.*/\.\.(/|$)", "must be a path without '..'"),
-)
-
 DIGEST = (
     matches(
         r"^sha256:[0-9a-f]{64}$",

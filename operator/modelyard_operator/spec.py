@@ -11,7 +11,16 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, field
 
-from modelyard_operator import accessspec, fields, key_rules, podspec, rules, runtimespec, validationspec
+from modelyard_operator import (
+    accessspec,
+    fields,
+    key_rules,
+    podspec,
+    rules,
+    runtimespec,
+    uri_rules,
+    validationspec,
+)
 
 # What the runtime has adapters for (its `settings.FORMATS`; a contract test compares).
 Format = Literal[
@@ -40,9 +49,14 @@ class Model(fields.Type, frozen=True):
     uri: Annotated[
         str,
         fields.doc(
-            "Where the trained model is: s3://bucket/key, https://host/path, http://host/path, or file:/path for a"
-            " runtime image that carries the model itself. A file, or a directory (for s3 and file).",
-            *rules.URI,
+            "Where the trained model is. One of: s3://bucket/key, gs://bucket/key, az://container/blob,"
+            " https://host/path, http://host/path, hf://org/repo[@revision][/file],"
+            " oci://registry/repository:tag (or @sha256:…; an artifact), oci+volume://registry/repository:tag[/path]"
+            " (an image, mounted by the node), mlflow://models/name/version-or-alias, runs:/run/path,"
+            " pvc://claim/path (a PersistentVolumeClaim of the same namespace, mounted read-only), or file:/path for a"
+            " runtime image that carries the model itself. A file or a directory; docs/sources.md says what each"
+            " takes.",
+            *uri_rules.URI,
             max_length=2048,
         ),
     ]

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta, field
 
-from modelyard_operator import fields, rules
+from modelyard_operator import fields, uri_rules
 
 MAX_BYTES = 64 * 1024  # they travel in an environment variable, which Linux bounds at 128 KiB
 _ANYTHING = {"x-kubernetes-preserve-unknown-fields": True}
@@ -63,7 +63,7 @@ class Validation(fields.Type, frozen=True):
             str,
             fields.doc(
                 "Where more samples are: a JSON file with a list like samples, fetched with the model's credentials.",
-                *rules.URI,
+                *uri_rules.URI,
                 max_length=2048,
             ),
         ]

@@ -22,6 +22,21 @@ GOOD: dict[str, dict[str, Any]] = {
     "a file in the image, with two more slashes": spec(model={"uri": "file:///models/iris.joblib"}),
     "plain http with a port": spec(model={"uri": "http://models.example:8080/iris.joblib"}),
     "a query that is no secret": spec(model={"uri": "https://models.example/iris.joblib?version=3"}),
+    "Google's and Azure's buckets": spec(
+        model={"uri": "gs://models/iris/"}, validation={"samplesURI": "az://models/iris/samples.json"}
+    ),
+    "a path in a claim": spec(model={"uri": "pvc://team.models/iris/model.joblib"}),
+    "a repository of the hub": spec(model={"uri": "hf://org/repo"}),
+    "a file of the hub at a revision": spec(model={"uri": "hf://org/repo@refs%2Fpr%2F1/onnx/model.onnx"}),
+    "an artifact by its tag": spec(model={"uri": "oci://registry.example:5000/models/iris:1.0"}),
+    "an artifact by tag and digest": spec(model={"uri": f"oci://registry.example/models/iris:1@{DIGEST}"}),
+    "an image to mount": spec(model={"uri": f"oci+volume://registry.example/models/iris@{DIGEST}"}),
+    "a path in an image to mount": spec(
+        model={"uri": "oci+volume://registry.example/models/iris:1/models/m.onnx"}
+    ),
+    "a registered model by its version": spec(model={"uri": "mlflow://models/iris/3"}),
+    "a registered model by its alias": spec(model={"uri": "mlflow://models/iris/champion"}),
+    "an artifact of a run": spec(model={"uri": "runs:/0123456789abcdef0123456789abcdef/model"}),
     "a digest": spec(model={"digest": DIGEST}),
     "a model name with a dot": spec(model={"name": "iris.v2"}),
     "stopped": spec(replicas=0),
@@ -57,6 +72,42 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "a scheme in capitals": (spec(model={"uri": "S3://models/iris"}), "must start with s3://"),
     "no path in the bucket": (spec(model={"uri": "s3://models"}), "must name a host or bucket and a path"),
     "a bucket and a slash": (spec(model={"uri": "s3://models/"}), "must name a host or bucket and a path"),
+    "a path up in the bucket of a claim": (spec(model={"uri": "pvc://models/../other"}), "without '..'"),
+    "a path up at the end": (spec(model={"uri": "pvc://models/iris/.."}), "without '..'"),
+    "a claim without a path": (spec(model={"uri": "pvc://models/"}), "must name a host or bucket and a path"),
+    "a claim in capitals": (spec(model={"uri": "pvc://Models/iris"}), "must name a PersistentVolumeClaim"),
+    "a claim of another namespace": (spec(model={"uri": "pvc://team:models/iris"}), "of the same namespace"),
+    "a hub without a repository": (spec(model={"uri": "hf://repo"}), "must name a host or bucket and a path"),
+    "a hub with a revision of nothing": (spec(model={"uri": "hf://org/repo@"}), "hf://org/repo@v1.0"),
+    "a path up in a repository": (spec(model={"uri": "hf://org/repo/../x"}), "without '..'"),
+    "an artifact without tag and digest": (
+        spec(model={"uri": "oci://registry.example/models/iris"}),
+        "a tag or a digest",
+    ),
+    "an artifact in capitals": (spec(model={"uri": "oci://registry.example/Iris:1"}), "a tag or a digest"),
+    "an artifact with half a digest": (
+        spec(model={"uri": "oci://registry.example/iris@sha256:abc"}),
+        "a tag or a digest",
+    ),
+    "a path in an artifact": (spec(model={"uri": "oci://registry.example/iris:1/x"}), "a tag or a digest"),
+    "an image to mount without a tag": (
+        spec(model={"uri": "oci+volume://registry.example/iris/models"}),
+        "if wanted a path in the image",
+    ),
+    "a way out of an image": (
+        spec(model={"uri": "oci+volume://registry.example/iris:1/models/../../etc"}),
+        "without '..'",
+    ),
+    "a user of a registry": (
+        spec(model={"uri": "oci+volume://me:secret@registry.example/iris:1"}),
+        "must not contain a user or password",
+    ),
+    "a registered model without a version": (
+        spec(model={"uri": "mlflow://models/iris"}),
+        "one of its versions or aliases",
+    ),
+    "a run of another server": (spec(model={"uri": "runs://host/run/model"}), "must have one slash"),
+    "a run without a path": (spec(model={"uri": "runs:/0123456789abcdef"}), "a path among its artifacts"),
     "a user and a password": (
         spec(model={"uri": "https://me:secret@host/iris"}),
         "spec.model.credentials.secretName",

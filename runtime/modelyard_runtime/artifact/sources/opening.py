@@ -8,6 +8,7 @@ import importlib
 from collections.abc import Callable, Mapping
 from typing import cast
 
+from modelyard_runtime import errors
 from modelyard_runtime.artifact import source
 from modelyard_runtime.artifact import uri as uris
 
@@ -22,6 +23,12 @@ _MODULES: Mapping[str, str] = {
 
 def open_source(location: uris.Location, surroundings: source.Surroundings) -> source.Source:
     """Gives the source of a URI; raises `StartFailure`."""
+    if location.scheme not in _MODULES:
+        raise errors.StartFailure(
+            errors.Reason.URI_UNSUPPORTED,
+            f"{location.shown}: this version of the runtime can't fetch from {location.scheme}: yet; "
+            f"it can from {', '.join(_MODULES)}",
+        )
     module = importlib.import_module(f"modelyard_runtime.artifact.sources.{_MODULES[location.scheme]}")
     build = cast(Callable[[uris.Location, source.Surroundings], source.Source], module.build)
     return build(location, surroundings)

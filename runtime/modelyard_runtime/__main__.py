@@ -89,19 +89,25 @@ def _run_fetch(process: settings.ProcessSettings) -> int:
 
 
 def _run_prepare(process: settings.ProcessSettings) -> int:
+    stage = lifecycle.Stage.LOADING
+
+    def enter(following: lifecycle.Stage) -> None:
+        nonlocal stage
+        stage = following
+
     try:
         options = settings.prepare_settings(os.environ)
+        # Before anything imports NumPy, which a child of `prepare` will do.
         cpu.limit_threads(os.environ)
-        # After limit_threads: this imports NumPy.
         from modelyard_runtime import prepare  # noqa: PLC0415
 
-        decided = prepare.prepare(options)
+        decided = prepare.prepare(options, enter)
     except errors.StartFailure as failure:
-        return _fail(process, failure, lifecycle.Stage.LOADING)
+        return _fail(process, failure, stage)
     except Exception as error:
         # The outermost loop of the process.
         _log.debug("prepare failed", exc_info=True)
-        return _fail(process, _internal(error), lifecycle.Stage.LOADING)
+        return _fail(process, _internal(error), stage)
     _log.info(
         "prepared",
         extra={

@@ -1,22 +1,48 @@
 """Artifact on disk → a model that has answered once.
 
 `server` runs `load` in a thread of its own, so that health answers meanwhile; it reports each stage through `enter`.
-It must never touch the event loop or the network.
+`trial` runs `attempt` in a child process, where a model may do its worst. Neither may touch the event loop or the
+network.
 """
 
+import contextlib
+import dataclasses
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
-from modelyard_runtime import cpu, lifecycle, samples, service, settings, warmup
+from modelyard_runtime import cpu, errors, lifecycle, memory, samples, service, settings, warmup
 from modelyard_runtime.acceleration import serving
+from modelyard_runtime.artifact import manifest as manifests
 from modelyard_runtime.artifact import store
 from modelyard_runtime.formats import adapters, detection
 from modelyard_runtime.formats import model as models
+from modelyard_runtime.formats.pickles import rule as pickle_rules
+
+_LOADING = "loading the model"
+_ANSWERING = "an answer of the model"
+Enter = Callable[[lifecycle.Stage], None]
 
 
-def load(options: settings.ServeSettings, enter: Callable[[lifecycle.Stage], None]) -> service.Served:
-    """Gives the loaded and warmed model; raises `StartFailure`."""
+@dataclasses.dataclass(frozen=True, slots=True)
+class Tried:
+    """A model that could be loaded, has answered, and gave the samples' answers; its signature is as it was loaded."""
+
+    model: models.Model
+    manifest: manifests.Manifest
+    model_format: str
+    samples: tuple[samples.Placed, ...]
+
+
+def load(
+    options: settings.ServeSettings, enter: Enter, trial: Callable[[Enter], None] | None = None
+) -> service.Served:
+    """Gives the loaded and warmed model; raises `StartFailure`.
+
+    `trial` is run first, where there is one: it raises the `StartFailure` of a child that tried the same.
+    """
     started = time.monotonic()
+    if trial is not None:
+        trial(enter)
     folder = store.Store(options.artifact_dir)
     manifest, path = folder.open()
     model_format = detection.require_known(path, options.model_format)
@@ -25,12 +51,44 @@ def load(options: settings.ServeSettings, enter: Callable[[lifecycle.Stage], Non
     def load_original() -> models.Model:
         return adapters.load(model_format, path, permitted)
 
-    opened = serving.open_prepared(options, manifest.digest, model_format, load_original, permitted.threads)
-    model = load_original() if opened.model is None else opened.model
+    with _exhaustion_told(_LOADING):
+        opened = serving.open_prepared(
+            options, manifest.digest, model_format, load_original, permitted.threads
+        )
+        model = load_original() if opened.model is None else opened.model
     enter(lifecycle.Stage.WARMING)
     cost = warmup.warm_up(model)
-    samples.check(model, read_samples(options.samples, folder))
+    with _exhaustion_told(_ANSWERING):
+        samples.check(model, read_samples(options.samples, folder))
     return service.Served(model, manifest, cost, time.monotonic() - started, opened.describe(model.engine))
+
+
+def attempt(options: settings.ServeSettings | settings.PrepareSettings, enter: Enter) -> Tried:
+    """Gives the model itself, whatever engine may serve it, once it has done all that `load` asks; raises the same."""
+    folder = store.Store(options.artifact_dir)
+    manifest, path = folder.open()
+    model_format = detection.require_known(path, options.model_format)
+    with _exhaustion_told(_LOADING):
+        model = adapters.load(model_format, path, load_options(options))
+    signature = model.signature
+    enter(lifecycle.Stage.WARMING)
+    warmup.warm_up(model)
+    listed = read_samples(options.samples, folder)
+    with _exhaustion_told(_ANSWERING):
+        samples.check(model, listed)
+    model.signature = signature
+    return Tried(model, manifest, model_format, listed)
+
+
+@contextlib.contextmanager
+def _exhaustion_told(doing: str) -> Iterator[None]:
+    """Raises the `StartFailure` of too little memory where an adapter, or its library, says so in its own words."""
+    try:
+        yield
+    except (errors.StartFailure, MemoryError) as error:
+        if memory.is_exhaustion(error):
+            raise memory.exceeded(doing) from error
+        raise
 
 
 def load_options(options: settings.ServeSettings | settings.PrepareSettings) -> models.LoadOptions:
@@ -39,6 +97,8 @@ def load_options(options: settings.ServeSettings | settings.PrepareSettings) -> 
         allows_code=options.allow_code,
         threads=cpu.allowed_threads(workers=getattr(options, "workers", 1)),
         refuses_other_versions=options.version_policy is settings.VersionPolicy.REFUSE,
+        pickle_rule=pickle_rules.Rule(options.pickle_rule),
+        is_pinned=options.is_pinned,
     )
 
 

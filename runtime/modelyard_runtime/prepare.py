@@ -1,86 +1,77 @@
-"""The `prepare` command: converts a fetched model for a faster engine, once for all starts of `serve`.
+"""The `prepare` command: tries a fetched model, and converts it for a faster engine, once for all starts of `serve`.
 
-Called by `__main__` in an init container without credentials or network. It fails where `serve` would fail, so that a
-model that can't be loaded is told early; whatever goes wrong beyond loading is a reason for the original to serve.
+Called by `__main__` in an init container without credentials or network. A child process does both (`trial`), this one
+supervises it. It fails where `serve` would fail, so that a model that can't be served is told early; whatever goes
+wrong beyond that is a reason for the original to serve. It must not import NumPy or a model's library before the child
+has ended.
 """
 
+import functools
 import logging
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from modelyard_runtime import loading, samples, settings
-from modelyard_runtime.acceleration import child, folder, preparation
-from modelyard_runtime.acceleration import description as descriptions
-from modelyard_runtime.artifact import store
-from modelyard_runtime.formats import adapters, detection
-from modelyard_runtime.formats import model as models
+import msgspec
+
+from modelyard_runtime import child, errors, lifecycle, settings, trial
+
+if TYPE_CHECKING:
+    from modelyard_runtime import loading
 
 _log = logging.getLogger(__name__)
 BUDGET_SECONDS = 60.0  # a forest takes a second or two, the slowest of skl2onnx's converters fifteen
 
 
-def prepare(options: settings.PrepareSettings) -> descriptions.Acceleration:
-    """Leaves a prepared folder and gives what it decided; raises `StartFailure` as `serve` would."""
-    artifact = store.Store(options.artifact_dir)
-    manifest, path = artifact.open()
-    model_format = detection.require_known(path, options.model_format)
-    model = adapters.load(model_format, path, loading.load_options(options))
-    identity = descriptions.Description(
-        version=folder.runtime_version(),
-        digest=manifest.digest,
-        format=model_format,
-        platform=model.format,
-        acceleration=descriptions.Acceleration(model.engine, ""),
-    )
-    requests = _requests(model, loading.read_samples(options.samples, artifact))
-    target = folder.Folder(options.artifact_dir)
+class Decided(msgspec.Struct, frozen=True):
+    """What the child decided: `acceleration.description.Acceleration`, in a module that needs no NumPy."""
+
+    engine: str
+    reason: str
+    checked_rows: int = 0
+
+
+def prepare(
+    options: settings.PrepareSettings, enter: Callable[[lifecycle.Stage], None] = lambda _stage: None
+) -> Decided:
+    """Leaves the record of the trial and a prepared folder, and gives what it decided; raises `StartFailure`."""
+    _keep(lambda: trial.forget(options.artifact_dir))
+    tried = trial.Trial(options, functools.partial(_convert, options))
+    with tried.child:
+        try:
+            passed = tried.result()
+        except errors.StartFailure:
+            enter(tried.stage)
+            raise
+        _keep(lambda: trial.record(options.artifact_dir, passed))
+        heard = tried.child.hear(BUDGET_SECONDS)
+    if isinstance(heard, child.Ended):
+        return _give_up(options, passed, heard)
+    return msgspec.json.decode(heard, type=Decided)
+
+
+def _keep(change: Callable[[], None]) -> None:
+    """Changes the record; where that fails, `serve` holds a trial of its own."""
     try:
-        target.begin()
-        decided = _decide(options, model, requests, identity, target)
-        target.commit(decided)
+        change()
     except OSError as error:
-        _log.warning("nothing prepared", extra={"fields": {"problem": error.strerror}})
-        return descriptions.Acceleration(model.engine, f"nothing was prepared: {error.strerror}")
-    return decided.acceleration
+        _log.warning("the trial is not recorded", extra={"fields": {"problem": error.strerror}})
 
 
-def _decide(
-    options: settings.PrepareSettings,
-    model: models.Model,
-    requests: Sequence[models.Request],
-    identity: descriptions.Description,
-    target: folder.Folder,
-) -> descriptions.Description:
-    """Gives what a child process has found out, or why it has not."""
-    if not options.accelerate:
-        return preparation.plain(identity, model.engine, "acceleration is off (spec.runtime.accelerate)")
-    staging = target.clear()
-    # Outside of the staging folder, which each try empties; on the same volume, which is the only writable one.
-    outcome = staging.with_name(".preparing.json")
+def _convert(options: settings.PrepareSettings, tried: "loading.Tried", tell: child.Tell) -> None:
+    """What the child does with a model that has passed."""
+    from modelyard_runtime import converting  # noqa: PLC0415
 
-    def work() -> None:
-        found = preparation.prepare(model, requests, identity, target.clear)
-        outcome.write_bytes(descriptions.encode(found))
-
-    outcome.unlink(missing_ok=True)
-    problem = child.run(work, BUDGET_SECONDS, child.free_bytes())
-    found = _read(outcome) if problem is None else None
-    outcome.unlink(missing_ok=True)
-    if found is None:
-        target.clear()
-        return preparation.plain(
-            identity, model.engine, f"the conversion was given up: {problem or 'no result'}"
-        )
-    return found
+    tell(msgspec.json.encode(converting.convert(options, tried)))
 
 
-def _read(path: Path) -> descriptions.Description | None:
-    try:
-        return descriptions.decode(path.read_bytes())
-    except OSError:
-        return None
+def _give_up(options: settings.PrepareSettings, passed: trial.Passed, ended: child.Ended) -> Decided:
+    """Leaves and gives the reason why the original serves."""
+    from modelyard_runtime import converting  # noqa: PLC0415
 
-
-def _requests(model: models.Model, listed: Sequence[samples.Placed]) -> list[models.Request]:
-    """Gives the samples as requests; raises `StartFailure` for one that doesn't fit the model, as `serve` would."""
-    return [samples.request_of(placed, model.signature) for placed in listed]
+    how = {
+        child.How.TOO_LONG: f"it took longer than {BUDGET_SECONDS:.0f} s",
+        child.How.TOO_MUCH: "it needed more memory than there is",
+        child.How.CRASHED: f"it crashed ({ended.signal_name})",
+    }.get(ended.how, f"it failed (exit code {ended.number})")
+    given_up = converting.give_up(options, passed, f"the conversion was given up: {how}")
+    return msgspec.convert(given_up, Decided, from_attributes=True)

@@ -15,6 +15,11 @@ from modelyard_runtime import variables
 
 DEFAULT_MAX_BODY_BYTES = 16 * 1024**2
 DEFAULT_BATCH_MAX_SIZE = 64
+# Within the progress deadline (300 s by default), with a minute for the scheduler, the image and the fetch: a model
+# that hangs is then told as such, and not as a rollout that takes long.
+DEFAULT_TRIAL_SECONDS = 240
+# What policy.pickle can be; formats.pickles.rule says what each means. The first is the default.
+PICKLE_RULES = ("Restricted", "Pinned", "Never", "Any")
 
 _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?")
 
@@ -44,6 +49,14 @@ class Access:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class TrialLimits:
+    """What a model may take while it is tried; without `memory_bytes`, what the container has left."""
+
+    seconds: float = DEFAULT_TRIAL_SECONDS
+    memory_bytes: int | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class PrepareSettings:
     """What `prepare` is asked to do."""
 
@@ -51,8 +64,11 @@ class PrepareSettings:
     model_format: str | None = None
     version_policy: VersionPolicy = VersionPolicy.WARN
     allow_code: bool = False
+    pickle_rule: str = PICKLE_RULES[0]
+    is_pinned: bool = False
     accelerate: bool = True
     samples: str = "[]"
+    trial: TrialLimits = TrialLimits()
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -68,10 +84,14 @@ class ServeSettings:
     log_level: str = "info"
     version_policy: VersionPolicy = VersionPolicy.WARN
     allow_code: bool = False
+    pickle_rule: str = PICKLE_RULES[0]
+    is_pinned: bool = False
     accelerate: bool = True
     workers: int = 1
     batch_max_size: int = DEFAULT_BATCH_MAX_SIZE
     samples: str = "[]"
+    trial: TrialLimits = TrialLimits()
+    locked_digest: str | None = None
     access: Access = Access()
     access_log_share: float = 0.0
     exports_spans: bool = False
@@ -108,10 +128,14 @@ def serve_settings(environment: Mapping[str, str]) -> ServeSettings:
         log_level=variables.log_level(environment),
         version_policy=_version_policy(environment),
         allow_code=variables.choice(environment, "MODELYARD_ALLOW_CODE", ("false", "true")) == "true",
+        pickle_rule=variables.choice(environment, "MODELYARD_PICKLE_RULE", PICKLE_RULES),
+        is_pinned=bool(environment.get("MODELYARD_MODEL_DIGEST")),
         accelerate=variables.choice(environment, "MODELYARD_ACCELERATE", ("Auto", "Off")) == "Auto",
         workers=variables.integer(environment, "MODELYARD_WORKERS", 1),
         batch_max_size=variables.integer(environment, "MODELYARD_BATCH_MAX_SIZE", DEFAULT_BATCH_MAX_SIZE),
         samples=environment.get("MODELYARD_SAMPLES") or "[]",
+        trial=_trial(environment),
+        locked_digest=variables.digest(environment, "MODELYARD_LOCKED_DIGEST"),
         access=Access(
             tokens_dir=variables.directory(environment, "MODELYARD_TOKENS_DIR"),
             tls_dir=variables.directory(environment, "MODELYARD_TLS_DIR"),
@@ -134,8 +158,11 @@ def prepare_settings(environment: Mapping[str, str]) -> PrepareSettings:
         model_format=variables.model_format(environment),
         version_policy=_version_policy(environment),
         allow_code=variables.choice(environment, "MODELYARD_ALLOW_CODE", ("false", "true")) == "true",
+        pickle_rule=variables.choice(environment, "MODELYARD_PICKLE_RULE", PICKLE_RULES),
+        is_pinned=bool(environment.get("MODELYARD_MODEL_DIGEST")),
         accelerate=variables.choice(environment, "MODELYARD_ACCELERATE", ("Auto", "Off")) == "Auto",
         samples=environment.get("MODELYARD_SAMPLES") or "[]",
+        trial=_trial(environment),
     )
 
 
@@ -148,3 +175,12 @@ def _version_policy(environment: Mapping[str, str]) -> VersionPolicy:
         raise variables.invalid(
             "MODELYARD_VERSION_POLICY", f"{name!r} is not a policy; use one of: {known}"
         ) from None
+
+
+def _trial(environment: Mapping[str, str]) -> TrialLimits:
+    # Zero is no number of bytes that anything runs in, and stands for "not set".
+    memory_bytes = variables.integer(environment, "MODELYARD_TRIAL_MEMORY_BYTES", 0, minimum=0)
+    return TrialLimits(
+        seconds=variables.integer(environment, "MODELYARD_TRIAL_SECONDS", DEFAULT_TRIAL_SECONDS),
+        memory_bytes=memory_bytes or None,
+    )

@@ -1,7 +1,8 @@
 """The first predictions of a loaded model, on made-up inputs: they pay for lazy imports, measure, and try things out.
 
 Called by `loading` before the model is ready. What they show completes the signature: types and shapes of the outputs,
-and whether rows may share a call. A model that refuses made-up inputs has its reasons: it must never fail for that.
+and whether rows may share a call. A model that refuses made-up inputs has its reasons: it must never fail for that. One
+that gets no memory for a single row has not.
 """
 
 import logging
@@ -10,7 +11,7 @@ import time
 import msgspec
 import numpy as np
 
-from modelyard_runtime import errors, scheduling
+from modelyard_runtime import errors, memory, scheduling
 from modelyard_runtime.formats import model as models
 from modelyard_runtime.formats import tensor_model
 
@@ -81,7 +82,7 @@ def _on_request(model: models.Model, inputs: models.Tensors) -> models.Tensors:
     seen: dict[str, models.Table] = {}
     for name in sorted(model.signature.on_request):
         try:
-            seen |= model.predict(inputs, frozenset({name}), models.NO_PARAMETERS)
+            seen |= _predict(model, inputs, frozenset({name}))
         except errors.RequestError as error:
             _log.warning("output left out", extra={"fields": {"output": name, "problem": error.message}})
     return seen
@@ -101,11 +102,8 @@ def _is_row_wise(model: models.Model) -> bool:
     table = np.random.default_rng(0).normal(size=(_PROOF_ROWS, width))
     names = model.signature.default_outputs
     try:
-        together = model.predict({models.TABLE: table}, names, models.NO_PARAMETERS)
-        alone = [
-            model.predict({models.TABLE: table[row : row + 1]}, names, models.NO_PARAMETERS)
-            for row in range(_PROOF_ROWS)
-        ]
+        together = _predict(model, {models.TABLE: table}, names)
+        alone = [_predict(model, {models.TABLE: table[row : row + 1]}, names) for row in range(_PROOF_ROWS)]
     except errors.RequestError:
         return model.signature.is_row_wise
     return all(
@@ -128,8 +126,17 @@ def _fastest(model: models.Model, inputs: models.Tensors) -> tuple[models.Tensor
     best_seconds = float("inf")
     for _ in range(_REPEATS):
         started = time.perf_counter()
-        outputs = model.predict(inputs, model.signature.default_outputs, models.NO_PARAMETERS)
+        outputs = _predict(model, inputs, model.signature.default_outputs)
         best_seconds = min(best_seconds, time.perf_counter() - started)
         if best_seconds > _SLOW_SECONDS:
             break
     return outputs, best_seconds
+
+
+def _predict(model: models.Model, inputs: models.Tensors, wanted: frozenset[str]) -> models.Tensors:
+    try:
+        return model.predict(inputs, wanted, models.NO_PARAMETERS)
+    except errors.RequestError as error:
+        if memory.is_exhaustion(error):
+            raise memory.exceeded("the model's first prediction") from error
+        raise

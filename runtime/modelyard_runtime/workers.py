@@ -23,6 +23,7 @@ from types import FrameType
 
 from modelyard_runtime import assembly, errors, lifecycle, loading, metrics, server, service, settings
 from modelyard_runtime import board as boards
+from modelyard_runtime import trial as trials
 
 _log = logging.getLogger(__name__)
 _LAST_SECONDS = 3.0  # for the others' answers, when a worker has died
@@ -59,7 +60,9 @@ def serve(options: settings.ServeSettings, loads_in_workers: bool = False) -> Fi
             }
         },
     )  # fmt: skip
-    load = functools.partial(loading.load, options)
+    # Before anything else: a child is best made by a process that has done nothing yet.
+    tried = None if loads_in_workers else trials.before_serving(options)
+    load = functools.partial(loading.load, options, trial=tried)
     if options.workers == 1:
         return _run(options, metrics.Metrics(), load, [assembly.listen(options.port, is_shared=False)])
     return _Parent(options).serve(load, loads_in_workers)

@@ -39,6 +39,10 @@ class Folder:
         self._staging.mkdir(parents=True)
         return self._staging
 
+    def discard(self) -> None:
+        """Removes what was written since `begin`, as far as that is possible."""
+        shutil.rmtree(self._staging, ignore_errors=True)
+
     def commit(self, description: descriptions.Description) -> None:
         """Makes what was written the prepared folder; raises `OSError`."""
         (self._staging / descriptions.FILE_NAME).write_bytes(descriptions.encode(description))

@@ -1,6 +1,6 @@
 """One loaded model → how to serve it: tries each engine, lets the gate judge, measures whether it pays.
 
-Called by the `prepare` command in a child process (`acceleration.child`). Nothing here may decide that a model can't be
+Called by the `prepare` command in a child process (`converting`). Nothing here may decide that a model can't be
 served: at worst the original serves, and the reason says why.
 """
 

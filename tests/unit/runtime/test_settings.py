@@ -62,6 +62,8 @@ def test_every_variable_of_serve_arrives() -> None:
         "MODELYARD_MAX_BODY_BYTES": "1",
         "MODELYARD_LOG_LEVEL": "Warning",
         "MODELYARD_VERSION_POLICY": "Refuse",
+        "MODELYARD_TRIAL_SECONDS": "900",
+        "MODELYARD_TRIAL_MEMORY_BYTES": "1048576",
     }
     assert settings.serve_settings(environment) == settings.ServeSettings(
         model_name="iris.v2_b-c",
@@ -72,7 +74,11 @@ def test_every_variable_of_serve_arrives() -> None:
         max_body_bytes=1,
         log_level="warning",
         version_policy=settings.VersionPolicy.REFUSE,
+        trial=settings.TrialLimits(900, 1048576),
     )
+    prepared = settings.prepare_settings(environment)
+    assert prepared.trial == settings.TrialLimits(900, 1048576)
+    assert settings.prepare_settings({}).trial == settings.TrialLimits(240, None)
 
 
 WRONG_FETCH = {
@@ -107,6 +113,8 @@ WRONG_SERVE = {
     "a negative drain": ({"MODELYARD_DRAIN_SECONDS": "-1"}, "MODELYARD_DRAIN_SECONDS"),
     "no body at all": ({"MODELYARD_MAX_BODY_BYTES": "0"}, "MODELYARD_MAX_BODY_BYTES"),
     "an unknown policy": ({"MODELYARD_VERSION_POLICY": "refuse"}, "MODELYARD_VERSION_POLICY"),
+    "a trial of no time": ({"MODELYARD_TRIAL_SECONDS": "0"}, "MODELYARD_TRIAL_SECONDS"),
+    "memory with a unit": ({"MODELYARD_TRIAL_MEMORY_BYTES": "1Gi"}, "MODELYARD_TRIAL_MEMORY_BYTES"),
 }
 
 

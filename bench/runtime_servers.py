@@ -137,7 +137,7 @@ def _modelyard(accelerate: str) -> Callable[..., Launch]:
         (place.folder / "artifact").mkdir()
         program = (str(place.python), "-m", "modelyard_runtime")
         # What the init containers do before the serving container starts.
-        for step in ("fetch", "prepare") if accelerate == "Auto" else ("fetch",):
+        for step in ("fetch", "prepare"):
             _run_step((*program, step), environ)
         return Launch((*program, "serve"), environ)
 

@@ -108,9 +108,12 @@ def test_code_is_allowed_where_the_runtime_class_says_so() -> None:
         assert settings.prepare_settings(prepare).allow_code is allowed
 
 
-def test_nothing_is_prepared_that_nobody_wants_accelerated() -> None:
+def test_a_model_that_nobody_wants_accelerated_is_tried_all_the_same() -> None:
     template = _template({**FULL, "runtime": {"accelerate": "Off"}})
-    assert [each["name"] for each in template["spec"]["initContainers"]] == [naming.FETCH]
+    assert [each["name"] for each in template["spec"]["initContainers"]] == [naming.FETCH, naming.PREPARE]
+    prepare = settings.prepare_settings(_environment(_container(template, naming.PREPARE)))
+    assert not prepare.accelerate
+    assert prepare.trial == settings.TrialLimits()
     assert not settings.serve_settings(_environment(_container(template, naming.SERVE))).accelerate
 
 

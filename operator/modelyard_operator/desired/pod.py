@@ -91,10 +91,11 @@ def _check_samples(checks: validationspec.Validation) -> None:
 def _init_containers(
     model_deployment: api.ModelDeployment, offer: config.RuntimeClass, settings: config.OperatorConfig
 ) -> list[dict[str, Any]]:
-    fetch = container.build_fetch(model_deployment, offer, settings)
-    if model_deployment.spec.runtime.accelerate == "Off":
-        return [fetch]
-    return [fetch, container.build_prepare(model_deployment, offer)]
+    # `prepare` also where nothing is to be accelerated: it tries the model, with limits, before `serve` loads it.
+    return [
+        container.build_fetch(model_deployment, offer, settings),
+        container.build_prepare(model_deployment, offer),
+    ]
 
 
 def _volumes(asked: spec.Spec, settings: config.OperatorConfig) -> list[dict[str, Any]]:

@@ -4,6 +4,7 @@ Read by all modules that build, find or compare objects, so that a string which 
 Pure constants and string functions; no other module of the operator is imported here.
 """
 
+import hashlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -59,6 +60,8 @@ TOKENS_VOLUME = "tokens"
 TOKENS_DIR = "/mnt/tokens"
 TLS_VOLUME = "tls"
 TLS_DIR = "/mnt/tls"
+CLAIM_DIR = "/mnt/claim"
+IMAGE_DIR = "/mnt/image"
 TERMINATION_MESSAGE_PATH = "/dev/termination-log"
 
 ENV_MODEL_URI = "MODELYARD_MODEL_URI"
@@ -104,6 +107,21 @@ def revision_name(name: str, intent_hash: str) -> str:
 def lock_name(revision: str) -> str:
     """Give the name of the ConfigMap that a revision's pods read their digest from."""
     return f"{revision}-lock"
+
+
+def source_volume(number: int) -> str:
+    """Give the name of a volume that holds an artifact already: there is one for the model, or one for its samples."""
+    return f"source-{number}"
+
+
+def claim_path(claim: str) -> str:
+    """Give where `fetch` has a PersistentVolumeClaim."""
+    return f"{CLAIM_DIR}/{claim}"
+
+
+def image_path(reference: str) -> str:
+    """Give where `fetch` has an image; a mount path can't hold all that a reference may."""
+    return f"{IMAGE_DIR}/{hashlib.sha256(reference.encode()).hexdigest()[:16]}"
 
 
 def selector_labels(name: str) -> dict[str, str]:

@@ -10,7 +10,8 @@ _DNS = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*"
 _REPOSITORY = r"[a-z0-9]+([._-]+[a-z0-9]+)*(/[a-z0-9]+([._-]+[a-z0-9]+)*)*"
 _REGISTRY = r"[A-Za-z0-9.-]+(:[0-9]+)?"
 _DIGEST = r"@sha256:[0-9a-f]{64}"
-_IMAGE = rf"{_REGISTRY}/{_REPOSITORY}(:[A-Za-z0-9_][A-Za-z0-9._-]*({_DIGEST})?|{_DIGEST})"
+# What names an image or an artifact in a registry; `desired.sources` looks for it too.
+IMAGE = rf"{_REGISTRY}/{_REPOSITORY}(:[A-Za-z0-9_][A-Za-z0-9._-]*({_DIGEST})?|{_DIGEST})"
 
 
 def _with_prefix(prefix: str, pattern: str, message: str) -> rules.Rule:
@@ -57,13 +58,13 @@ URI = (
     ),
     _with_prefix(
         "oci://",
-        rf"^oci://{_IMAGE}$",
+        rf"^oci://{IMAGE}$",
         "must name a registry, a repository, and a tag or a digest: oci://registry.example/models/iris:1 or"
         " oci://registry.example/models/iris@sha256:<64 hex digits>",
     ),
     _with_prefix(
         "oci+volume://",
-        rf"^oci\+volume://{_IMAGE}(/[^?#]*)?$",
+        rf"^oci\+volume://{IMAGE}(/[^?#]*)?$",
         "must name a registry, a repository, a tag or a digest, and if wanted a path in the image:"
         " oci+volume://registry.example/models/iris:1/models",
     ),

@@ -13,6 +13,7 @@ from pathlib import Path
 from modelyard_runtime import variables
 
 DEFAULT_MAX_ARTIFACT_BYTES = 10 * 1024**3
+DEFAULT_MOUNT_DIR = Path("/mnt")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
@@ -32,6 +33,7 @@ class FetchSettings:
     samples_uri: str | None = None
     credentials_dir: Path | None = None
     credentials_secret: str = ""
+    mount_dir: Path = DEFAULT_MOUNT_DIR
 
 
 def read(environment: Mapping[str, str]) -> FetchSettings:
@@ -49,6 +51,7 @@ def read(environment: Mapping[str, str]) -> FetchSettings:
         samples_uri=environment.get("MODELYARD_SAMPLES_URI") or None,
         credentials_dir=variables.directory(environment, "MODELYARD_CREDENTIALS_DIR"),
         credentials_secret=environment.get("MODELYARD_CREDENTIALS_SECRET", ""),
+        mount_dir=variables.directory(environment, "MODELYARD_MOUNT_DIR") or DEFAULT_MOUNT_DIR,
     )
 
 

@@ -13,6 +13,7 @@ from modelyard_operator import api, conditions, config, failures, naming
 from modelyard_operator.desired import pod
 from modelyard_operator.observed import Observed
 from modelyard_runtime import errors, fetchsettings, lifecycle, settings, variables
+from modelyard_runtime.artifact.sources import ocivolume, pvc
 
 FULL: dict[str, Any] = {
     "model": {
@@ -142,6 +143,24 @@ def test_credentials_reach_fetch_only_and_as_files() -> None:
     for name in (naming.PREPARE, naming.SERVE):
         mounted = {each["name"] for each in _container(template, name)["volumeMounts"]}
         assert naming.CREDENTIALS_VOLUME not in mounted
+
+
+@pytest.mark.parametrize(
+    ("uri", "mounted"),
+    [
+        ("pvc://team.models/iris.joblib", f"{pvc.FOLDER}/team.models"),
+        ("oci+volume://r:5000/a/iris:1/models", f"{ocivolume.FOLDER}/{ocivolume.folder_of('r:5000/a/iris:1')}"),
+    ],
+)
+def test_a_volume_is_mounted_where_fetch_looks_for_it_and_nowhere_else(uri: str, mounted: str) -> None:
+    template = _template({"model": {"uri": uri}})
+    fetch = _container(template, naming.FETCH)
+    mount_dir = fetchsettings.read(_environment(fetch)).mount_dir
+    (mount,) = [each for each in fetch["volumeMounts"] if each["name"] == naming.source_volume(0)]
+    assert (mount["mountPath"], mount["readOnly"]) == (str(mount_dir / mounted), True)
+    for name in (naming.PREPARE, naming.SERVE):
+        others = {each["name"] for each in _container(template, name)["volumeMounts"]}
+        assert naming.source_volume(0) not in others
 
 
 def test_the_commands_and_the_grace_period_fit() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from modelyard_operator import api, catalogue, config, errors, naming, podspec, spec, validationspec
-from modelyard_operator.desired import container
+from modelyard_operator.desired import container, sources
 from modelyard_operator.objects import Manifest
 
 USER_ID = 10001
@@ -53,7 +53,8 @@ def render(model_deployment: api.ModelDeployment, revision: str, settings: confi
         "containers": [container.build_serve(model_deployment, offer)],
         "volumes": _volumes(model_deployment.spec, settings),
     }
-    return {"metadata": metadata, "spec": body | _placement(name, pod)}
+    body |= _placement(name, pod)
+    return {"metadata": metadata, "spec": sources.with_pull_secrets(body, model_deployment.spec)}
 
 
 def check_metadata(field: str, keys: Iterable[str], settings: config.OperatorConfig) -> None:
@@ -103,6 +104,7 @@ def _volumes(asked: spec.Spec, settings: config.OperatorConfig) -> list[dict[str
         {"name": naming.ARTIFACT_VOLUME, "emptyDir": {"sizeLimit": settings.artifact_size_limit}},
         {"name": naming.TMP_VOLUME, "emptyDir": {"sizeLimit": TMP_SIZE_LIMIT}},
     ]
+    volumes += sources.volumes(asked)
     access, credentials = asked.access, asked.model.credentials
     if credentials:
         volumes.append(_secret(naming.CREDENTIALS_VOLUME, credentials.secret_name))

@@ -39,7 +39,7 @@ def fetch(
     location = uris.parse(options.uri)
     folder = store.Store(options.artifact_dir)
     surroundings = source.Surroundings(
-        secrets.read(options.credentials_dir, options.credentials_secret), ambient
+        secrets.read(options.credentials_dir, options.credentials_secret), ambient, options.mount_dir
     )
     _fetch_samples(options, surroundings, folder, _Retrying(sleep))
     if (present := folder.complete(location.shown, options.digest)) is not None:

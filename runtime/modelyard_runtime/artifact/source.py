@@ -5,6 +5,7 @@ Implemented by the modules of `artifact.sources`. Pure: types only.
 
 import dataclasses
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Protocol
 
 from modelyard_runtime.artifact import credentials as secrets
@@ -12,10 +13,14 @@ from modelyard_runtime.artifact import credentials as secrets
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What every source is given beside its URI: credentials, and the process environment with the pod's identity."""
+    """What every source is given beside its URI.
+
+    Credentials, the process environment with the pod's identity, and the folder that volumes are mounted below.
+    """
 
     credentials: secrets.Credentials = secrets.NONE
     ambient: Mapping[str, str] = dataclasses.field(default_factory=dict, repr=False)
+    mount_dir: Path = Path("/mnt")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from modelyard_runtime.artifact import credentials as secrets
 from modelyard_runtime.artifact import digest as digests
 from modelyard_runtime.artifact import manifest, source, store, transfer
 from modelyard_runtime.artifact import uri as uris
+from modelyard_runtime.artifact.archives import unpacking
 from modelyard_runtime.artifact.sources import opening
 from modelyard_runtime.formats import detection
 
@@ -53,8 +54,12 @@ def fetch(
     )
     enter(lifecycle.Stage.VERIFYING)
     _verify_digest(options.digest, actual_digest, location.shown)
+    unpacked = unpacking.unpack(staged, options.max_artifact_bytes)
+    if unpacked is not None:
+        staged, size_bytes = unpacked.path, unpacked.size_bytes
     detection.require_known(staged, options.model_format)
-    return folder.commit(staged, location.shown, actual_digest, size_bytes)
+    content_digest = unpacked.digest if unpacked is not None else None
+    return folder.commit(staged, location.shown, actual_digest, size_bytes, content_digest)
 
 
 def _fetch_samples(

@@ -8,16 +8,18 @@ import msgspec
 FILE_NAME = "manifest.json"
 
 
-class Manifest(msgspec.Struct, frozen=True):
+class Manifest(msgspec.Struct, frozen=True, omit_defaults=True):
     """What lies in the artifact directory.
 
-    `uri` is without secrets, `path` relative to the artifact directory, `bytes` the sum over all files.
+    `uri` is without secrets, `path` relative to the artifact directory, `bytes` the sum over all files. `digest` is the
+    artifact's; of an archive that was unpacked, `content_digest` is the digest of what lies there instead of it.
     """
 
     uri: str
     digest: str
     path: str
     bytes: int
+    content_digest: str | None = None
 
 
 def encode(manifest: Manifest) -> bytes:

@@ -36,7 +36,7 @@ class Store:
         if pinned_digest is not None and pinned_digest != manifest.digest:
             return None
         path = self._directory / manifest.path
-        if not path.exists() or digests.of_path(path) != manifest.digest:
+        if not path.exists() or digests.of_path(path) != (manifest.content_digest or manifest.digest):
             return None
         return manifest
 
@@ -52,9 +52,17 @@ class Store:
             raise transfer.disk_failure(error) from error
         return self._staging / name
 
-    def commit(self, staged: Path, uri: str, digest: str, size_bytes: int) -> manifests.Manifest:
-        """Makes the staged artifact the one that is served."""
-        manifest = manifests.Manifest(uri=uri, digest=digest, path=f"content/{staged.name}", bytes=size_bytes)
+    def commit(
+        self, staged: Path, uri: str, digest: str, size_bytes: int, content_digest: str | None = None
+    ) -> manifests.Manifest:
+        """Makes the staged artifact the one that is served; `content_digest` is of an archive's content."""
+        manifest = manifests.Manifest(
+            uri=uri,
+            digest=digest,
+            path=f"content/{staged.name}",
+            bytes=size_bytes,
+            content_digest=content_digest,
+        )
         temporary = self._staging / manifests.FILE_NAME
         try:
             self._content.mkdir()

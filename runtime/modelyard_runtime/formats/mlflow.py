@@ -19,6 +19,7 @@ import yaml
 from modelyard_runtime import errors
 from modelyard_runtime.formats import adapters, catalog, mlflow_signature, versions, wording
 from modelyard_runtime.formats import model as models
+from modelyard_runtime.formats.pickles import rule as pickle_rules
 
 _log = logging.getLogger(__name__)
 FILE_NAME = "MLmodel"
@@ -138,6 +139,9 @@ def _load_python_function(
             " an administrator can offer a runtime class with allowCode: true; or log the model with the"
             " flavor of its library"
         )
+    if "model_code_path" not in flavors["python_function"]:
+        # Its object is in a pickle. Whoever may bring code of his own needs no list for what a pickle calls.
+        pickle_rules.must_check(options.pickle_rule, options.is_pinned, FILE_NAME)
     if importlib.util.find_spec("mlflow") is None:
         raise errors.StartFailure(
             errors.Reason.FORMAT_UNKNOWN,

@@ -16,6 +16,8 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from modelyard_runtime.formats.pickles import rule as pickle_rules
+
 # The name of the one input of a model that takes a table: a two-dimensional array, rows by features, float64 when every
 # value is a number, object when text is among them. Models that take documents get a one-dimensional object array.
 TABLE = "X"
@@ -121,12 +123,15 @@ class Signature(msgspec.Struct, frozen=True, kw_only=True):
 class LoadOptions(msgspec.Struct, frozen=True):
     """What an adapter may do while it loads.
 
-    Run code that the artifact brings along; use that many threads; refuse what another version of its library wrote.
+    Run code that the artifact brings along; use that many threads; refuse what another version of its library wrote;
+    unpickle what the administrator's rule lets through, which may depend on whether the spec names the digest.
     """
 
     allows_code: bool = False
     threads: int = 1
     refuses_other_versions: bool = False
+    pickle_rule: pickle_rules.Rule = pickle_rules.Rule.RESTRICTED
+    is_pinned: bool = False
 
 
 DEFAULT_OPTIONS = LoadOptions()

@@ -1,7 +1,8 @@
 """scikit-learn models: what is in a joblib or pickle file, or what `formats.skops` read without running code.
 
 `adapters` imports it on demand; importing this module imports scikit-learn, so nothing else may.
-Loading a pickle runs code that the file chooses: the digest was verified before, and the process has no credentials.
+Loading a pickle runs code that the file chooses: unless the spec names its digest, it is checked first (`pickles`), and
+the administrator's rule may forbid it altogether.
 """
 
 import contextlib
@@ -28,6 +29,8 @@ from modelyard_runtime.formats import (
     wording,
 )
 from modelyard_runtime.formats import model as models
+from modelyard_runtime.formats.pickles import loader
+from modelyard_runtime.formats.pickles import rule as pickle_rules
 
 _log = logging.getLogger(__name__)
 
@@ -80,7 +83,7 @@ def load(path: Path, options: models.LoadOptions = models.DEFAULT_OPTIONS) -> Sk
     """Loads the estimator in a file or folder; raises `StartFailure` (LoadFailed, VersionMismatch)."""
     file = detection.find_model_file(path)
     with versions_noted() as written:
-        estimator = _unpickle(file)
+        estimator = _unpickle(file, options)
     return from_estimator(
         estimator, file.name, versions.notes("scikit-learn", written, sklearn.__version__, options)
     )
@@ -158,9 +161,12 @@ def _frame_builder(estimator: Any, signature: models.Signature) -> Callable[[mod
     return build
 
 
-def _unpickle(file: Path) -> Any:
+def _unpickle(file: Path, options: models.LoadOptions) -> Any:
+    must_check = pickle_rules.must_check(options.pickle_rule, options.is_pinned, file.name)
     try:
-        return joblib.load(file)
+        return loader.load(file) if must_check else joblib.load(file)
+    except errors.StartFailure:
+        raise
     except ModuleNotFoundError as error:
         raise wording.load_failed(
             f"the artifact {file.name!r} needs the Python module {error.name!r}, which this runtime doesn't have; "

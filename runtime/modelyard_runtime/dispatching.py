@@ -13,17 +13,34 @@ import threading
 import time
 from collections import deque
 from collections.abc import Hashable
+from typing import Protocol
 
 from modelyard_runtime import batching, errors, metrics, scheduling
 from modelyard_runtime.formats import model as models
 
 
-class _Pending:
+class Answer(Protocol):
+    """Where the answer to a request goes, as to a future; called on the event loop."""
+
+    def done(self) -> bool:
+        """Says whether nobody waits any more."""
+        ...
+
+    def set_result(self, result: models.Tensors, /) -> None:
+        """Takes the wanted outputs; must not raise."""
+        ...
+
+    def set_exception(self, exception: Exception, /) -> None:
+        """Takes what the model raised; must not raise."""
+        ...
+
+
+class Pending:
     """A request and where its answer goes."""
 
     __slots__ = ("answer", "bytes", "is_waiting", "request")
 
-    def __init__(self, request: models.Request, answer: "asyncio.Future[models.Tensors]") -> None:
+    def __init__(self, request: models.Request, answer: Answer) -> None:
         self.request = request
         self.answer = answer
         self.bytes = 0
@@ -32,7 +49,7 @@ class _Pending:
         self.is_waiting = True
 
 
-_Batch = list[_Pending]
+_Batch = list[Pending]
 
 
 class Dispatcher:
@@ -45,7 +62,7 @@ class Dispatcher:
         self._metrics = counters
         self._shares = model.signature.is_row_wise and max_rows > 1
         self._max_rows = max_rows if self._shares else 1
-        self._groups: dict[Hashable, deque[_Pending]] = {}
+        self._groups: dict[Hashable, deque[Pending]] = {}
         self._waiting = scheduling.Waiting(self._max_rows)
         self._flush_is_due = False
         self._jobs: queue.SimpleQueue[_Batch] = queue.SimpleQueue()
@@ -64,20 +81,32 @@ class Dispatcher:
         Raises what the model raises, `Overloaded` when too much is waiting and `DeadlineExceeded` when the caller's
         time is over first. Cancelled, it leaves the queue.
         """
-        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[models.Tensors] = asyncio.get_running_loop().create_future()
+        pending = self.submit(request, answer)
+        try:
+            if request.deadline is None:
+                return await answer
+            return await self._in_time(answer, request.deadline)
+        finally:
+            self.withdraw(pending)
+
+    def submit(self, request: models.Request, answer: Answer) -> Pending:
+        """Puts a request into the queue; `answer` gets the outputs or what the model raised.
+
+        Raises `Overloaded` when too much is waiting and `DeadlineExceeded` when the caller's time is over already.
+        """
         self._admit(request)
-        pending = _Pending(request, loop.create_future())
+        pending = Pending(request, answer)
         self._enqueue(pending)
         if not self._flush_is_due and self._busy_until is None:
             self._flush_is_due = True
-            loop.call_soon(self._flush)
-        try:
-            if request.deadline is None:
-                return await pending.answer
-            return await self._in_time(pending.answer, request.deadline)
-        finally:
-            if pending.is_waiting:
-                self._forget(pending)
+            asyncio.get_running_loop().call_soon(self._flush)
+        return pending
+
+    def withdraw(self, pending: Pending) -> None:
+        """Takes a request out of the queue if it is still there."""
+        if pending.is_waiting:
+            self._forget(pending)
 
     async def _in_time(self, answer: "asyncio.Future[models.Tensors]", deadline: float) -> models.Tensors:
         try:
@@ -99,7 +128,7 @@ class Dispatcher:
         if refusal is not None:
             raise refusal
 
-    def _enqueue(self, pending: _Pending) -> None:
+    def _enqueue(self, pending: Pending) -> None:
         # Where requests don't share calls, all are one line and are taken one by one.
         group = batching.key(pending.request) if self._shares else None
         line = self._groups.get(group)
@@ -111,7 +140,7 @@ class Dispatcher:
         waiting.rows += pending.request.rows
         waiting.bytes += pending.bytes
 
-    def _forget(self, pending: _Pending) -> None:
+    def _forget(self, pending: Pending) -> None:
         pending.is_waiting = False
         self._waiting.requests -= 1
         self._waiting.rows -= pending.request.rows

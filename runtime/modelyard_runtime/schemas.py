@@ -3,7 +3,7 @@
 Used by `protocols`. Pure. Fields that are not listed are ignored, as the Open Inference Protocol asks for parameters.
 """
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -34,10 +34,28 @@ class InferInput(msgspec.Struct):
     parameters: dict[str, Any] | None = None
 
 
+class FlatInput(msgspec.Struct, forbid_unknown_fields=True):
+    """The usual input tensor, numbers in one list: what is read in one pass over the body."""
+
+    name: str
+    shape: list[Dimension]
+    datatype: Literal["FP64", "FP32"]
+    data: list[float]
+
+
 class InferOutput(msgspec.Struct):
     """One output tensor the caller asks for."""
 
     name: str
+    parameters: dict[str, Any] | None = None
+
+
+class FlatRequest(msgspec.Struct):
+    """An `InferRequest` whose inputs are all of the usual kind."""
+
+    inputs: list[FlatInput]
+    id: str | None = None
+    outputs: list[InferOutput] | None = None
     parameters: dict[str, Any] | None = None
 
 

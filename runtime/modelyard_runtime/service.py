@@ -77,14 +77,34 @@ class Service:
             raise errors.NotReady(f"the model is not ready: {self.stage.value}")
         return self._served
 
+    def require_model(self) -> None:
+        """Raises `NotReady` while there is no model."""
+        _ = self.served
+
     async def predict(self, request: models.Request) -> models.Tensors:
         """Gives the wanted outputs.
 
         Raises `InvalidInput`, `ModelFailed`, `Overloaded`, `DeadlineExceeded` or `NotReady`.
         """
+        return await self._way_of(request).predict(request)
+
+    def submit(self, request: models.Request, answer: dispatching.Answer) -> dispatching.Pending:
+        """Brings a request to the model and gives its place in the queue, for `withdraw`.
+
+        Raises `Overloaded`, `DeadlineExceeded` or `NotReady`; everything else reaches `answer`.
+        """
+        return self._way_of(request).submit(request, answer)
+
+    def withdraw(self, pending: dispatching.Pending) -> None:
+        """Takes a request out of the queue whose answer nobody waits for."""
+        if self._dispatcher is not None:
+            self._dispatcher.withdraw(pending)
+
+    def _way_of(self, request: models.Request) -> dispatching.Dispatcher:
+        """Notes what is asked and gives who answers it."""
         if self._dispatcher is None:
             raise errors.NotReady(f"the model is not ready: {self.stage.value}")
         table = request.inputs.get(models.TABLE)
         if table is not None:
             self._drift.observe(table)
-        return await self._dispatcher.predict(request)
+        return self._dispatcher

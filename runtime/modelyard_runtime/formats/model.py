@@ -8,6 +8,7 @@ rows by features. A model that takes **tensors** (ONNX, PyTorch, Keras) has the 
 """
 
 import enum
+import functools
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Protocol
@@ -56,7 +57,7 @@ class TensorSpec(msgspec.Struct, frozen=True):
     shape: tuple[int, ...]
 
 
-class Signature(msgspec.Struct, frozen=True, kw_only=True):
+class Signature(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """What the model takes and gives, as far as the artifact says.
 
     `inputs` names the tensors a model takes; a caller may leave out those in `optional`, and the model fills them in
@@ -85,14 +86,19 @@ class Signature(msgspec.Struct, frozen=True, kw_only=True):
         """Says whether the model takes rows of features and not named tensors."""
         return not self.inputs
 
-    @property
+    @functools.cached_property
     def is_numeric(self) -> bool:
         """Says whether the model takes a table in which only numbers can be right."""
         if self.takes_documents or self.inputs:
             return False
         return self.features is None or all(feature.kind is Kind.NUMBER for feature in self.features)
 
-    @property
+    @functools.cached_property
+    def feature_names(self) -> tuple[str, ...]:
+        """The names of the features, empty when the artifact doesn't tell how many there are."""
+        return tuple(feature.name for feature in self.features or ())
+
+    @functools.cached_property
     def default_outputs(self) -> frozenset[str]:
         """The outputs a caller gets who names none."""
         return frozenset(output.name for output in self.outputs) - self.on_request

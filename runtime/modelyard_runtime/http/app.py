@@ -13,6 +13,7 @@ import starlette.requests
 from modelyard_runtime import metrics, service
 from modelyard_runtime.http import (
     asgi,
+    express,
     gate,
     guard,
     health,
@@ -62,7 +63,10 @@ def create_app(
     app.openapi = describe  # type: ignore[method-assign]
     shortcut = shortcuts.Shortcuts(app, hot, {"model": served.model_name, "version": v2.VERSION})
     gated: asgi.Application = shortcut if rules.are_open else gate.Gate(shortcut, rules)
-    return guard.Guard(gated, served, counters, max_body_bytes)
+    guarded = guard.Guard(gated, served, counters, max_body_bytes)
+    if rules.are_open:
+        guarded.express = express.Express(guarded, served, shortcut.routes)
+    return guarded
 
 
 async def _answer_unexpected(request: starlette.requests.Request, error: Exception) -> fastapi.Response:

@@ -12,6 +12,7 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 Headers = list[tuple[bytes, bytes]]
+CLOSE = (b"connection", b"close")
 # A response in one message, which `http.guard` understands from everything within it.
 WHOLE = "modelyard.response"
 # Set on the scope by `http.connection`: the body arrived with the head, so nobody has to wait for it.
@@ -58,8 +59,17 @@ async def send_bytes(
     send: Send, status: int, body: bytes, content_type: bytes, headers: Headers | None = None
 ) -> None:
     """Sends a whole response through the guard."""
-    complete = [(b"content-type", content_type), (b"content-length", b"%d" % len(body)), *(headers or ())]
-    await send({"type": WHOLE, "status": status, "headers": complete, "body": body})
+    await send_whole(send, status, headers_of(body, content_type, headers), body)
+
+
+async def send_whole(send: Send, status: int, headers: Headers, body: bytes) -> None:
+    """Sends a response whose headers are complete through the guard."""
+    await send({"type": WHOLE, "status": status, "headers": headers, "body": body})
+
+
+def headers_of(body: bytes, content_type: bytes, more: Headers | None = None) -> Headers:
+    """Gives the headers of a whole response."""
+    return [(b"content-type", content_type), (b"content-length", b"%d" % len(body)), *(more or ())]
 
 
 async def send_json(send: Send, status: int, body: bytes, headers: Headers | None = None) -> None:

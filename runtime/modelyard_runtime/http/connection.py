@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from uvicorn.protocols.http import httptools_impl
 
-from modelyard_runtime.http import asgi, gate
+from modelyard_runtime.http import asgi, express, gate, inference
 from modelyard_runtime.http import errors as http_errors
 
 HEAD_SECONDS = 10.0
@@ -35,6 +35,10 @@ class BoundedConnection(httptools_impl.HttpToolsProtocol):
         self._data_bytes = 0
         # The one that is being answered; `self.cycle` may be a later one, which the client has sent ahead.
         self._answering: tuple[asyncio.Task[None], httptools_impl.RequestResponseCycle] | None = None
+        # The same of one that takes the short way, and the route of one that will if the rest of it is here already.
+        self._journey: express.Journey | None = None
+        self._held: inference.PredictionRoute | None = None
+        self._express: express.Express | None = getattr(self.app, "express", None)
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Takes the connection, making room when there are too many by closing the one that has waited longest.
@@ -61,6 +65,8 @@ class BoundedConnection(httptools_impl.HttpToolsProtocol):
                 scope: asgi.Scope = cycle.scope  # type: ignore[assignment]
                 scope[asgi.GONE] = True
                 task.cancel()
+        if self._journey is not None:
+            self._journey.abandon()
 
     def data_received(self, data: bytes) -> None:
         """Takes bytes; refuses a head that is too large."""
@@ -68,6 +74,10 @@ class BoundedConnection(httptools_impl.HttpToolsProtocol):
         if self._in_head:
             self._head_bytes += len(data)
         super().data_received(data)
+        if self._held is not None:  # more of it is to come, which may take time
+            self._held = None
+            if not self.transport.is_closing():
+                self._start_task(self.cycle, self.app)
         if self._in_head and not self.transport.is_closing():
             if self._head_bytes > HEAD_BYTES:
                 self._refuse(431, f"the request's head has more than {HEAD_BYTES} bytes")
@@ -98,6 +108,12 @@ class BoundedConnection(httptools_impl.HttpToolsProtocol):
         super().on_headers_complete()
 
     def _start_asgi_task(self, cycle: httptools_impl.RequestResponseCycle, app: Any) -> None:
+        if self._express is not None and cycle.more_body and cycle.keep_alive and app is self.app:
+            self._held = self._express.find(cycle.scope)  # type: ignore[arg-type]
+        if self._held is None:
+            self._start_task(cycle, app)
+
+    def _start_task(self, cycle: httptools_impl.RequestResponseCycle, app: Any) -> None:
         scope: asgi.Scope = cycle.scope  # type: ignore[assignment]
         scope[asgi.ANSWER] = functools.partial(self._answer, cycle)
         task = self.loop.create_task(cycle.run_asgi(app))
@@ -137,6 +153,26 @@ class BoundedConnection(httptools_impl.HttpToolsProtocol):
         super().on_message_complete()
         scope: asgi.Scope = self.scope  # type: ignore[assignment]
         scope[asgi.COMPLETE] = True
+        route, self._held = self._held, None
+        if route is None:
+            return
+        cycle, short = self.cycle, self._express
+        if short is not None and short.takes(len(cycle.body)):
+            self._journey = short.start(
+                route, scope, bytes(cycle.body), functools.partial(self._reply, cycle)
+            )
+        else:
+            self._start_task(cycle, self.app)
+
+    def _reply(
+        self, cycle: httptools_impl.RequestResponseCycle, status: int, headers: asgi.Headers, body: bytes
+    ) -> None:
+        """Writes the answer of a request that took the short way."""
+        self._journey = None
+        if not self._answer(cycle, status, headers, body):
+            task = self.loop.create_task(_send(cycle, status, headers, body))
+            task.add_done_callback(self.tasks.discard)
+            self.tasks.add(task)
 
     def on_response_complete(self) -> None:
         """Lets the connection wait for its next request."""
@@ -166,3 +202,11 @@ class BoundedConnection(httptools_impl.HttpToolsProtocol):
         )
         self.transport.write(head.encode("ascii") + body)
         self.transport.close()
+
+
+async def _send(
+    cycle: httptools_impl.RequestResponseCycle, status: int, headers: asgi.Headers, body: bytes
+) -> None:
+    """Sends an answer as an ASGI application would."""
+    await cycle.send({"type": "http.response.start", "status": status, "headers": headers})
+    await cycle.send({"type": "http.response.body", "body": body})

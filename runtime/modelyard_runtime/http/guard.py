@@ -8,13 +8,16 @@ connection while the process drains. It must never read a body itself or look in
 import asyncio
 import logging
 import time
+from typing import TYPE_CHECKING
 
 from modelyard_runtime import lifecycle, metrics, service
 from modelyard_runtime.http import asgi, telemetry
 from modelyard_runtime.http import errors as http_errors
 
+if TYPE_CHECKING:
+    from modelyard_runtime.http import express
+
 _log = logging.getLogger(__name__)
-_CLOSE = (b"connection", b"close")
 CLIENT_LEFT = (
     499  # counted, as nginx does, for a client that went away before there was an answer; never sent
 )
@@ -38,6 +41,8 @@ class Guard:
         body_seconds: float = 15.0,
     ) -> None:
         self.telemetry: telemetry.Telemetry | None = None
+        # An `express.Express`, where requests may take the short way past this layer; it counts here all the same.
+        self.express: express.Express | None = None
         self._app = app
         self._service = inference
         self._metrics = counters
@@ -51,25 +56,36 @@ class Guard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        started = time.perf_counter()
-        is_observer = scope["path"] in _OBSERVERS
-        if not is_observer:
-            self.in_flight += 1
-            self.last_request_at = time.monotonic()
-            self._metrics.set_in_flight(self.in_flight)
+        started = self.enter(scope)
         exchange = _Exchange(self, scope, receive, send)
         try:
             await exchange.run(self._app)
         finally:
-            if not is_observer:
-                self.in_flight -= 1
-                self.last_request_at = time.monotonic()
-                self._metrics.set_in_flight(self.in_flight)
-            seconds = time.perf_counter() - started
-            protocol = scope.get("modelyard.protocol", "other")
-            self._metrics.count_request(protocol, exchange.status, seconds)
-            if self.telemetry is not None and not is_observer:
-                self.telemetry.finish(scope, exchange.status, seconds)
+            self.leave(scope, exchange.status, started)
+
+    def enter(self, scope: asgi.Scope) -> float:
+        """Counts a request in and gives the time it began, for `leave`."""
+        if scope["path"] not in _OBSERVERS:
+            self.in_flight += 1
+            self.last_request_at = time.monotonic()
+            self._metrics.set_in_flight(self.in_flight)
+        return time.perf_counter()
+
+    def leave(self, scope: asgi.Scope, status: int, started: float) -> None:
+        """Counts a request out, with what it was answered."""
+        seconds = time.perf_counter() - started
+        self._metrics.count_request(scope.get("modelyard.protocol", "other"), status, seconds)
+        if scope["path"] in _OBSERVERS:
+            return
+        self.in_flight -= 1
+        self.last_request_at = time.monotonic()
+        self._metrics.set_in_flight(self.in_flight)
+        if self.telemetry is not None:
+            self.telemetry.finish(scope, status, seconds)
+
+    def with_farewell(self, headers: asgi.Headers) -> asgi.Headers:
+        """Gives a response's headers; while the process drains they ask the client to close its connection."""
+        return [*headers, asgi.CLOSE] if self.is_draining and asgi.CLOSE not in headers else headers
 
     @property
     def max_body_bytes(self) -> int:
@@ -145,13 +161,11 @@ class _Exchange:
             return  # What the application says to the exception that unwinds it.
         if message["type"] == asgi.WHOLE:
             self.status = message["status"]
-            headers = [*message["headers"], _CLOSE] if self._guard.is_draining else message["headers"]
-            await self._send_whole(headers, message["body"])
+            await self._send_whole(self._guard.with_farewell(message["headers"]), message["body"])
             return
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            if self._guard.is_draining:
-                message["headers"] = [*message.get("headers", ()), _CLOSE]
+            message["headers"] = self._guard.with_farewell(message.get("headers", []))
         await self._send(message)
 
     async def _refuse_size(self) -> None:
@@ -166,7 +180,7 @@ class _Exchange:
         self.status = status
         self._refused = True
         body = http_errors.body_for(self._scope["path"], status, message)
-        headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body)), _CLOSE]
+        headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body)), asgi.CLOSE]
         await self._send_whole(headers, body)
 
     async def _send_whole(self, headers: asgi.Headers, body: bytes) -> None:

@@ -19,8 +19,11 @@ from modelyard_runtime.http import errors as http_errors
 from modelyard_runtime.protocols import compression, exchange, v2
 
 TIMEOUT_HEADER = b"request-timeout"
+DIGEST_HEADER = b"modelyard-model-digest"  # which bytes have answered
 # Numbers as bytes are hardly smaller when packed.
 _DENSE = frozenset({exchange.OCTETS, exchange.NPY, exchange.ARROW})
+# An answer: status, headers and body.
+Whole = tuple[int, asgi.Headers, bytes]
 
 
 class Prediction(Protocol):
@@ -46,6 +49,7 @@ class PredictionRoute:
         self._name = protocol.NAME
         self._decode = protocol.decode
         self._max_body_bytes = max_body_bytes
+        self._digest: tuple[bytes, bytes] | None = None  # a process serves one artifact, so it is made once
 
     async def __call__(self, scope: asgi.Scope, receive: asgi.Receive, send: asgi.Send) -> None:
         """Answers one request."""
@@ -54,23 +58,40 @@ class PredictionRoute:
         try:
             _check_model(self._service, scope["path_params"])
             deadline = _deadline(headers.get(TIMEOUT_HEADER))
-            signature = self._service.served.model.signature
+            self._service.require_model()
             body = await asgi.read_body(receive)
             encoding = headers.get(b"content-encoding")
             if encoding is not None:
                 body = compression.decompress(body, encoding, self._max_body_bytes)
-            message = exchange.Message(body, headers, scope["query_string"])
-            call = self._decode(message, signature, self._service.model_name)
+            call = self.decode(body, headers, scope)
             request = call.request
             if deadline is not None:
                 request = msgspec.structs.replace(request, deadline=deadline)
-            response = call.encode(await self._service.predict(request))
+            response = self.respond(call.encode(await self._service.predict(request)), headers)
         except errors.RequestError as error:
-            await _send_error(send, scope["path"], error)
+            response = failed(scope["path"], error)
         except asgi.Disconnected:
             return
-        else:
-            await _send(send, response, headers)
+        await asgi.send_whole(send, *response)
+
+    def decode(self, body: bytes, headers: Mapping[bytes, bytes], scope: asgi.Scope) -> exchange.Call:
+        """Gives the call that an uncompressed body stands for; raises `RequestError`."""
+        scope["modelyard.protocol"] = self._name
+        message = exchange.Message(body, headers, scope["query_string"])
+        return self._decode(message, self._service.served.model.signature, self._service.model_name)
+
+    def respond(self, response: exchange.Response, headers: Mapping[bytes, bytes]) -> Whole:
+        """Gives the answer of a success, compressed where the caller takes that."""
+        if self._digest is None:
+            self._digest = DIGEST_HEADER, self._service.served.manifest.digest.encode()
+        body, more = response.body, [*response.headers, self._digest]
+        if len(body) > compression.WORTHWHILE_BYTES and response.content_type not in _DENSE:
+            encoding = compression.accepted(headers.get(b"accept-encoding"))
+            more.append((b"vary", b"accept-encoding"))
+            if encoding is not None:
+                body = compression.compress(body, encoding)
+                more.append((b"content-encoding", encoding))
+        return 200, asgi.headers_of(body, response.content_type, more), body
 
 
 def unknown_model(inference: service.Service, model: str, version: str | None) -> str | None:
@@ -108,19 +129,11 @@ def _deadline(stated: bytes | None) -> float | None:
     return time.monotonic() + seconds
 
 
-async def _send(send: asgi.Send, response: exchange.Response, headers: Mapping[bytes, bytes]) -> None:
-    body = response.body
-    more = response.headers
-    if len(body) > compression.WORTHWHILE_BYTES and response.content_type not in _DENSE:
-        encoding = compression.accepted(headers.get(b"accept-encoding"))
-        more = [*more, (b"vary", b"accept-encoding")]
-        if encoding is not None:
-            body = compression.compress(body, encoding)
-            more.append((b"content-encoding", encoding))
-    await asgi.send_bytes(send, 200, body, response.content_type, more)
-
-
-async def _send_error(send: asgi.Send, path: str, error: errors.RequestError) -> None:
+def failed(path: str, error: Exception) -> Whole:
+    """Gives the answer that a failure stands for; a fault of ours is told without detail."""
+    if not isinstance(error, errors.RequestError):
+        body = http_errors.body_for(path, 500, "internal error")
+        return 500, asgi.headers_of(body, exchange.JSON, [asgi.CLOSE]), body
     status = http_errors.status_of(error)
     body = http_errors.body_for(path, status, error.message)
-    await asgi.send_json(send, status, body, http_errors.headers_of(error))
+    return status, asgi.headers_of(body, exchange.JSON, http_errors.headers_of(error)), body

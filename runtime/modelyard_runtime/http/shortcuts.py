@@ -21,19 +21,19 @@ class Shortcuts:
     ) -> None:
         """Knows the path of every route with the parameters of this process, such as the model's name, filled in."""
         self._app = app
-        self._routes: dict[tuple[str, str], tuple[asgi.Application, Mapping[str, Any]]] = {}
+        self.routes: dict[tuple[str, str], tuple[asgi.Application, Mapping[str, Any]]] = {}
         for route in routes:
             parameters = {name: names[name] for name in route.param_convertors}
             path, _ = starlette.routing.replace_params(
                 route.path_format, dict(route.param_convertors), dict(parameters)
             )
             for method in route.methods or ():
-                self._routes.setdefault((method, path), (route.app, parameters))
+                self.routes.setdefault((method, path), (route.app, parameters))
 
     async def __call__(self, scope: asgi.Scope, receive: asgi.Receive, send: asgi.Send) -> None:
         """Answers one request, or lets the framework do it."""
         if scope["type"] == "http":
-            found = self._routes.get((scope["method"], scope["path"]))
+            found = self.routes.get((scope["method"], scope["path"]))
             if found is not None:
                 application, parameters = found
                 scope["path_params"] = dict(parameters)

@@ -82,6 +82,15 @@ def decode_stated(tensor: schemas.InferInput, allows_missing: bool) -> Tensor:
     return array.reshape(tensor.shape)
 
 
+def of_floats(tensor: schemas.FlatInput) -> Tensor:
+    """Gives the tensor that a flat list of numbers stands for; raises `InvalidInput` as `decode_stated` does."""
+    where = place(tensor)
+    check_rank(tensor.shape, where)
+    array = _as_array(tensor.data, DTYPES[tensor.datatype], tensor.datatype, where)
+    check_size(array.size, tensor.shape, where)
+    return array.reshape(tensor.shape)
+
+
 def decode_nested(source: msgspec.Raw | Any, spec: models.TensorSpec, allows_missing: bool) -> Tensor:
     """Gives an input from lists nested as deep as it has dimensions; raises `InvalidInput`.
 
@@ -103,7 +112,7 @@ def decode_nested(source: msgspec.Raw | Any, spec: models.TensorSpec, allows_mis
     return _as_array(values, dtype, datatype, where)
 
 
-def place(tensor: schemas.InferInput) -> str:
+def place(tensor: schemas.InferInput | schemas.FlatInput) -> str:
     """Gives what to call an input in a message."""
     return f"input {tensor.name[:80]!r}"
 

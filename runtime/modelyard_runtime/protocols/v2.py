@@ -5,7 +5,7 @@ Tensors in JSON arrive in `protocols.tensors`, binary ones in `protocols.v2_bina
 model's inputs of them, and `protocols.v2_metadata` describes them.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -20,6 +20,7 @@ NAME = "v2"
 VERSION = v2_metadata.VERSION
 
 _REQUEST = msgspec.json.Decoder(schemas.InferRequest)
+_FLAT_REQUEST = msgspec.json.Decoder(schemas.FlatRequest)
 _RAW = "a request without JSON is for models of one input with at most one size that varies"
 
 
@@ -80,15 +81,42 @@ def decode_request(
     body: bytes, signature: models.Signature, model_name: str = "", tail: v2_binary.Tail | None = None
 ) -> Call:
     """Gives the call for the JSON of a request, and the binary tensors behind it; raises `InvalidInput`."""
+    request: schemas.FlatRequest | schemas.InferRequest
     try:
-        request = bodies.decode(_REQUEST, body)
+        # One pass over the body, for the usual request; whatever it is not, the second way says.
+        request = bodies.decode(_FLAT_REQUEST, body) if tail is None else bodies.decode(_REQUEST, body)
+    except msgspec.ValidationError:
+        request = _decode_any(body)
+    if isinstance(request, schemas.FlatRequest):
+        decoded = {tensor.name: tensors.of_floats(tensor) for tensor in request.inputs}
+    else:
+        decoded = _decode_inputs(request.inputs, signature, tail)
+    if not decoded:
+        raise errors.InvalidInput(f"inputs is empty; the model takes {v2_inputs.expected(signature)}")
+    if len(decoded) != len(request.inputs):
+        raise errors.InvalidInput("two inputs have the same name")
+    if tail is not None:
+        tail.end()
+    order = _order(request.outputs, signature)
+    wanted = frozenset(order) if order else signature.default_outputs
+    asked = v2_inputs.build_request(decoded, signature, wanted, request.parameters)
+    if tail is not None:
+        _check_table(asked, signature)
+    return Call(asked, request.id, model_name, order, _binary(request, wanted))
+
+
+def _decode_any(body: bytes) -> schemas.InferRequest:
+    try:
+        return bodies.decode(_REQUEST, body)
     except msgspec.ValidationError as error:
         raise errors.InvalidInput(bodies.as_sentence(error)) from None
-    inputs = request.inputs
-    if not inputs:
-        raise errors.InvalidInput(f"inputs is empty; the model takes {v2_inputs.expected(signature)}")
+
+
+def _decode_inputs(
+    inputs: Sequence[schemas.InferInput], signature: models.Signature, tail: v2_binary.Tail | None
+) -> v2_inputs.Decoded:
     missing = signature.allows_missing or not (signature.is_numeric or signature.inputs)
-    decoded: dict[str, npt.NDArray[Any]] = {}
+    decoded: v2_inputs.Decoded = {}
     for tensor in inputs:
         size = v2_binary.size_of(tensor)
         if size is None:
@@ -99,16 +127,7 @@ def decode_request(
             )
         else:
             decoded[tensor.name] = tail.take(tensor, size)
-    if len(decoded) != len(inputs):
-        raise errors.InvalidInput("two inputs have the same name")
-    if tail is not None:
-        tail.end()
-    order = _order(request.outputs, signature)
-    wanted = frozenset(order) if order else signature.default_outputs
-    asked = v2_inputs.build_request(decoded, signature, wanted, request.parameters)
-    if tail is not None:
-        _check_table(asked, signature)
-    return Call(asked, request.id, model_name, order, _binary(request, wanted))
+    return decoded
 
 
 def _decode_raw(body: bytes, signature: models.Signature, model_name: str) -> Call:
@@ -154,7 +173,7 @@ def _order(outputs: list[schemas.InferOutput] | None, signature: models.Signatur
     return tuple(dict.fromkeys(output.name for output in outputs))
 
 
-def _binary(request: schemas.InferRequest, wanted: frozenset[str]) -> frozenset[str]:
+def _binary(request: schemas.FlatRequest | schemas.InferRequest, wanted: frozenset[str]) -> frozenset[str]:
     """Gives the outputs that are wanted as bytes: what is said of a single one counts more than what is said of all."""
     by_default = _is_set(request.parameters, "binary_data_output", default=False)
     if not request.outputs:

@@ -43,7 +43,7 @@ def expected(signature: models.Signature) -> str:
 
 def _assemble(decoded: Decoded, signature: models.Signature) -> models.Table:
     names = list(decoded)
-    features = [feature.name for feature in signature.features or ()] if signature.is_named else []
+    features = signature.feature_names if signature.is_named else ()
     if features and names[0] in features:
         return _from_columns(decoded, signature, features)
     if len(names) == 1:
@@ -53,7 +53,7 @@ def _assemble(decoded: Decoded, signature: models.Signature) -> models.Table:
     )
 
 
-def _from_columns(decoded: Decoded, signature: models.Signature, features: list[str]) -> models.Table:
+def _from_columns(decoded: Decoded, signature: models.Signature, features: tuple[str, ...]) -> models.Table:
     missing = [name for name in features if name not in decoded]
     unknown = [name for name in decoded if name not in features]
     if missing or unknown:

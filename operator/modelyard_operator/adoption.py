@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from modelyard_operator import api, drift, naming, objects, revisions
-from modelyard_operator.objects import Manifest
+from modelyard_operator.objects import Kind, Manifest
 from modelyard_operator.observed import Observed
 
 
@@ -48,6 +48,19 @@ def ours(seen: Observed, identity: api.Identity) -> Observed:
         )
     )
     return msgspec.structs.replace(only, revisions=tuple(known))
+
+
+def is_lock_of(revision: str, manifest: Manifest) -> bool:
+    """Says whether a ConfigMap is one that we made as the lock of a revision, by its present record or a lost one."""
+    controller = objects.controller_of(manifest)
+    is_ours = controller is None or (
+        controller.get("kind") == Kind.CONTROLLER_REVISION.kind and controller.get("name") == revision
+    )
+    return (
+        is_ours
+        and revisions.revision_of(manifest) == revision
+        and bool(drift.owned_fields(manifest, naming.MANAGER))
+    )
 
 
 def is_adoptable(stored: Manifest, seen: Observed, identity: api.Identity, data: Mapping[str, Any]) -> bool:

@@ -88,12 +88,13 @@ class ApiCluster:
 
     async def observe(self, namespace: str, name: str) -> Observed:
         """Read everything around a ModelDeployment except its pods, all at the same time."""
-        children, stored, replica_sets = await asyncio.gather(
+        children, stored, locks, replica_sets = await asyncio.gather(
             self._children(namespace, name),
             self._list(Kind.CONTROLLER_REVISION, namespace, name),
+            self._list(Kind.CONFIG_MAP, namespace, name),
             self._list_named("apps/v1", "replicasets", namespace, name),
         )
-        return Observed(children=children, revisions=stored, replica_sets=replica_sets)
+        return Observed(children=children, revisions=stored, locks=locks, replica_sets=replica_sets)
 
     async def list_pods(self, namespace: str, name: str) -> tuple[Manifest, ...]:
         """Read the pods of a ModelDeployment."""
@@ -111,12 +112,11 @@ class ApiCluster:
     async def delete(self, action: plan.Delete) -> None:
         """Delete one object; one that is gone or has been replaced counts as deleted."""
         path = _path(action.kind.api_version, action.kind.plural, action.namespace, action.name)
-        body = {"propagationPolicy": "Background", "preconditions": {"uid": action.uid}}
-        try:
-            await self._send(_Call("DELETE", action.kind.plural, path, body=body))
-        except errors.ClusterError as error:
-            if error.status not in (404, 409):
-                raise
+        await self._delete(action.kind.plural, path, action.uid)
+
+    async def stop_pod(self, action: plan.StopPod) -> None:
+        """Delete one pod, which has its grace period; one that is gone or has been replaced counts as deleted."""
+        await self._delete("pods", _path("v1", "pods", action.namespace, action.name), action.uid)
 
     async def apply_status(self, manifest: Manifest) -> Manifest | None:
         """Carry out a server-side apply on the status of a ModelDeployment and give it; None when it has gone."""
@@ -169,9 +169,17 @@ class ApiCluster:
             query["continue"] = page.metadata.continue_
 
     async def _children(self, namespace: str, name: str) -> dict[Kind, Manifest]:
-        kinds = [kind for kind in Kind if kind is not Kind.CONTROLLER_REVISION]  # of which there are several
+        kinds = [kind for kind in Kind if not kind.is_per_revision]
         found = await asyncio.gather(*(self.get(kind, namespace, name) for kind in kinds))
         return {kind: manifest for kind, manifest in zip(kinds, found, strict=True) if manifest is not None}
+
+    async def _delete(self, plural: str, path: str, uid: str) -> None:
+        body = {"propagationPolicy": "Background", "preconditions": {"uid": uid}}
+        try:
+            await self._send(_Call("DELETE", plural, path, body=body))
+        except errors.ClusterError as error:
+            if error.status not in (404, 409):
+                raise
 
     async def _get(self, api_version: str, plural: str, namespace: str, name: str) -> Manifest | None:
         try:

@@ -15,6 +15,8 @@ from modelyard_operator import (
     config,
     desired,
     errors,
+    guard,
+    locks,
     marks,
     objects,
     plan,
@@ -35,11 +37,6 @@ class Decision(msgspec.Struct, frozen=True):
     visit: visits.Visit
     actions: tuple[plan.Action, ...] = ()
 
-    @property
-    def wants_pods(self) -> bool:
-        """Says whether the decision has to be made again with the pods, because something isn't as it should be."""
-        return not visits.is_settled(self.visit)
-
 
 def decide(
     body: Manifest,
@@ -57,7 +54,7 @@ def decide(
         visit = _aim(model_deployment, visit, settings, turn)
         annotations = model_deployment.spec.service.annotations
         pod.check_metadata("spec.service.annotations", annotations, settings)
-        actions = _actions(model_deployment, visit, settings)
+        actions, visit = _actions(model_deployment, visit, settings)
     except (errors.Stalled, errors.Waiting) as outcome:
         return Decision(msgspec.structs.replace(visit, outcome=outcome))
     if model_deployment.spec.paused:
@@ -89,8 +86,11 @@ def _aim(
 
 def _actions(
     model_deployment: api.ModelDeployment, visit: visits.Visit, settings: config.OperatorConfig
-) -> tuple[plan.Action, ...]:
-    """Give every write that is needed: the revisions first, so that no pod runs what isn't recorded."""
+) -> tuple[tuple[plan.Action, ...], visits.Visit]:
+    """Give every write that is needed, and the visit with what is wrong with a lock.
+
+    The revisions come first, so that no pod runs what isn't recorded; the locks last, and they hold up nothing.
+    """
     seen, target = visit.seen, visit.target
     stored = revisions.find(visit.revision, seen.revisions)
     snapshot = _snapshot(model_deployment, visit, stored, settings)
@@ -103,7 +103,9 @@ def _actions(
     limit = model_deployment.spec.revision_history_limit
     expired = revisions.expired(kept, limit, seen.revisions, seen.replica_sets)
     others = plan.plan(visit.identity, wanted, seen, expired)
-    return (*_marks_of_others(visit, expired), *first, *others)
+    measures = guard.measures(visit.identity, seen, visit.ours, (visit.revision, target.revision), expired)
+    visit = msgspec.structs.replace(visit, outcome=measures.trouble)
+    return (*_marks_of_others(visit, expired), *first, *others, *measures.actions), visit
 
 
 def _snapshot(
@@ -132,7 +134,9 @@ def _snapshot(
             "template": pod.render(model_deployment, visit.revision, settings),
         }
         if stored is None:
-            return revision.build(visit.identity, visit.revision, data, number, {})
+            record = revision.build(visit.identity, visit.revision, data, number, {})
+            taken_over = marks.annotations(lock=locks.of(record, visit.ours))
+            return revision.rebuild(visit.identity, record, taken_over)
         if not adoption.is_adoptable(stored, visit.seen, visit.identity, data):
             plan.refuse(visit.identity, stored)
     if not revisions.is_readable(stored):
@@ -144,7 +148,11 @@ def _snapshot(
     # Whoever may ask for a rollback needs to know what to go back to; for all others the mark is made at the switch.
     is_marked = model_deployment.spec.rollout.on_failure == "Rollback"
     is_ready = is_marked and rollout.proves_ready(visit.revision, visit.ours)
-    written = marks.annotations(ready=marks.was_ready(stored) or is_ready, failed=visit.target.failed)
+    written = marks.annotations(
+        ready=marks.was_ready(stored) or is_ready,
+        failed=visit.target.failed,
+        lock=locks.of(stored, visit.ours),
+    )
     return revision.build(visit.identity, visit.revision, stored["data"], number, written)
 
 
@@ -159,5 +167,5 @@ def _marks_of_others(visit: visits.Visit, expired: Sequence[Manifest]) -> Iterat
         if name == visit.revision or stored in expired:
             continue
         is_ready = marks.was_ready(stored) or rollout.proves_ready(name, seen)
-        written = marks.annotations(ready=is_ready, failed=None)
+        written = marks.annotations(ready=is_ready, lock=locks.of(stored, seen))
         yield from plan.converge_revision(revision.rebuild(visit.identity, stored, written), stored)

@@ -13,6 +13,7 @@ from modelyard_operator import (
     api,
     conditions,
     containers,
+    durations,
     explanations,
     naming,
     redaction,
@@ -54,8 +55,11 @@ def never_ready(revision: str, seen: Observed) -> api.Failure | None:
     return None
 
 
-def step(revision: str, pods: Sequence[Manifest]) -> str:
-    """Give in words what the oldest pod that isn't ready is doing; empty when there is none."""
+def step(revision: str, pods: Sequence[Manifest], now: str = "") -> str:
+    """Give in words what the oldest pod that isn't ready is doing; empty when there is none.
+
+    `now` in RFC 3339 lets it say for how long, in few steps that stay true, so that a status isn't written each second.
+    """
     for pod in own_pods(revision, pods):
         serving = _status(pod, "containerStatuses", naming.SERVE)
         if serving.get("ready"):
@@ -65,7 +69,7 @@ def step(revision: str, pods: Sequence[Manifest]) -> str:
         if "running" in serving.get("state", {}):
             doing = "was ready and isn't any more" if serving.get("started") else "is loading the model"
         elif "running" in fetching.get("state", {}):
-            doing = "is fetching the artifact"
+            doing = durations.doing("fetching the artifact", fetching["state"]["running"], now)
         elif "running" in preparing.get("state", {}):
             doing = "is preparing the model"
         elif scheduling.message_of(pod) is not None:

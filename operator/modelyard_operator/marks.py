@@ -1,4 +1,4 @@
-"""What is written on a ControllerRevision about its revision: that it was ready once, and that it failed.
+"""What is written on a ControllerRevision about its revision: that it was ready, or failed, and its lock.
 
 `rollout` decides about marks and reads them, `decision` writes them with the revision. A mark is an annotation of our
 own object, so that a rollback survives the operator, and one that can't be read counts as none. Pure.
@@ -9,7 +9,8 @@ import json
 
 import msgspec
 
-from modelyard_operator import api, naming
+from modelyard_operator import api, fetched, naming
+from modelyard_operator.fetched import Fetched
 from modelyard_operator.objects import Manifest
 
 
@@ -70,10 +71,18 @@ def was_ready(stored: Manifest) -> bool:
     return naming.MARK_READY in _annotations(stored)
 
 
-def annotations(*, ready: bool, failed: Failed | None) -> dict[str, str]:
+def read_lock(stored: Manifest) -> Fetched | None:
+    """Give the mark that says what a revision is locked to, None when there is none or none that can be read."""
+    return fetched.read(_annotations(stored).get(naming.MARK_LOCK, ""))
+
+
+def annotations(
+    *, ready: bool = False, failed: Failed | None = None, lock: Fetched | None = None
+) -> dict[str, str]:
     """Give the annotations that say so."""
     written = {naming.MARK_READY: "true"} if ready else {}
-    return written | ({naming.MARK_FAILED: msgspec.json.encode(failed).decode()} if failed else {})
+    written |= {naming.MARK_FAILED: msgspec.json.encode(failed).decode()} if failed else {}
+    return written | ({naming.MARK_LOCK: msgspec.json.encode(lock).decode()} if lock else {})
 
 
 def _annotations(stored: Manifest) -> dict[str, str]:

@@ -17,6 +17,7 @@ class Kind(enum.Enum):
     """A kind of child: (apiVersion, kind, plural). The order is the order in which children are applied."""
 
     CONTROLLER_REVISION = ("apps/v1", "ControllerRevision", "controllerrevisions")
+    CONFIG_MAP = ("v1", "ConfigMap", "configmaps")  # a revision's lock
     SERVICE = ("v1", "Service", "services")
     DEPLOYMENT = ("apps/v1", "Deployment", "deployments")
     AUTOSCALER = ("autoscaling/v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers")
@@ -36,6 +37,11 @@ class Kind(enum.Enum):
     def plural(self) -> str:
         """The kind as a URL has it."""
         return self.value[2]
+
+    @property
+    def is_per_revision(self) -> bool:
+        """Whether each revision has one; of all other kinds there is one, named like the ModelDeployment."""
+        return self in (Kind.CONTROLLER_REVISION, Kind.CONFIG_MAP)
 
 
 _BY_IDENTITY = {(kind.api_version, kind.kind): kind for kind in Kind}

@@ -18,12 +18,14 @@ class Observed(msgspec.Struct, frozen=True):
     Attributes:
         children: what is there under the names our children have, whoever owns it; absent kinds are left out.
         revisions: the ControllerRevisions with our selector's labels.
+        locks: the ConfigMaps with our selector's labels.
         replica_sets: the ReplicaSets with our selector's labels.
-        pods: the pods with our selector's labels; only read while somebody needs to know why they aren't ready.
+        pods: the pods with our selector's labels.
     """
 
     children: Mapping[Kind, Manifest] = {}
     revisions: tuple[Manifest, ...] = ()
+    locks: tuple[Manifest, ...] = ()
     replica_sets: tuple[Manifest, ...] = ()
     pods: tuple[Manifest, ...] = ()
 
@@ -34,24 +36,39 @@ class Observed(msgspec.Struct, frozen=True):
 
     def find(self, kind: Kind, name: str) -> Manifest | None:
         """Give one child by its name, None when there is none."""
-        if kind is Kind.CONTROLLER_REVISION:
-            named = (each for each in self.revisions if each["metadata"]["name"] == name)
+        if kind.is_per_revision:
+            named = (each for each in self._several(kind) if each["metadata"]["name"] == name)
             return next(named, None)
         return self.children.get(kind)
 
     def with_applied(self, live: Manifest) -> "Observed":
         """Give the same with one object replaced by what the API server made of our apply."""
         kind = objects.kind_of(live)
-        if kind is not Kind.CONTROLLER_REVISION:
+        if not kind.is_per_revision:
             return msgspec.structs.replace(self, children={**self.children, kind: live})
-        name = live["metadata"]["name"]
-        others = tuple(revision for revision in self.revisions if revision["metadata"]["name"] != name)
-        return msgspec.structs.replace(self, revisions=(*others, live))
+        others = self._all_but(kind, live["metadata"]["name"])
+        return self._with_several(kind, (*others, live))
 
     def without(self, kind: Kind, name: str) -> "Observed":
         """Give the same with one object gone."""
-        if kind is not Kind.CONTROLLER_REVISION:
+        if not kind.is_per_revision:
             rest = {other: manifest for other, manifest in self.children.items() if other is not kind}
             return msgspec.structs.replace(self, children=rest)
-        kept = tuple(revision for revision in self.revisions if revision["metadata"]["name"] != name)
-        return msgspec.structs.replace(self, revisions=kept)
+        return self._with_several(kind, self._all_but(kind, name))
+
+    def without_pod(self, uid: str) -> "Observed":
+        """Give the same with one pod gone."""
+        return msgspec.structs.replace(
+            self, pods=tuple(pod for pod in self.pods if pod["metadata"]["uid"] != uid)
+        )
+
+    def _several(self, kind: Kind) -> tuple[Manifest, ...]:
+        return self.revisions if kind is Kind.CONTROLLER_REVISION else self.locks
+
+    def _all_but(self, kind: Kind, name: str) -> tuple[Manifest, ...]:
+        return tuple(each for each in self._several(kind) if each["metadata"]["name"] != name)
+
+    def _with_several(self, kind: Kind, found: tuple[Manifest, ...]) -> "Observed":
+        if kind is Kind.CONTROLLER_REVISION:
+            return msgspec.structs.replace(self, revisions=found)
+        return msgspec.structs.replace(self, locks=found)

@@ -58,7 +58,19 @@ class Delete(msgspec.Struct, frozen=True):
         return f"delete {self.kind.kind} {self.name}"
 
 
-Action = Apply | Delete
+class StopPod(msgspec.Struct, frozen=True):
+    """One delete of a pod that serves what its revision isn't locked to; its ReplicaSet makes another."""
+
+    namespace: str
+    name: str
+    uid: str
+
+    def __str__(self) -> str:
+        """Give the write for people."""
+        return f"stop Pod {self.name} (fetched other bytes than its revision is locked to)"
+
+
+Action = Apply | Delete | StopPod
 
 
 def plan(
@@ -89,7 +101,7 @@ def plan(
 
 
 def converge_revision(wanted: Manifest, live: Manifest | None) -> tuple[Action, ...]:
-    """Give the write that stores a revision, adopts it or changes its marks, if one is needed."""
+    """Give the write that stores a revision or its lock, adopts it or changes its marks, if one is needed."""
     return tuple(_converge(wanted, live, least=None))
 
 

@@ -137,6 +137,10 @@ class Reconciler:
             "action": str(action),
         }
         logger.info("write", extra=keys)
+        if isinstance(action, plan.StopPod):
+            await self._cluster.stop_pod(action)
+            self._lookout.bury_pod(action)
+            return visit.seen.without_pod(action.uid)
         if isinstance(action, plan.Delete):
             await self._cluster.delete(action)
             self._lookout.bury(action)
@@ -169,7 +173,7 @@ class Reconciler:
 
 def _adopts(action: plan.Action, visit: visits.Visit) -> bool:
     """Says whether a write takes back an orphan: one that loses our labels before the write is somebody else's."""
-    if isinstance(action, plan.Delete) or not action.uid:
+    if not isinstance(action, plan.Apply) or not action.uid:
         return False
     live = visit.seen.find(objects.kind_of(action.manifest), objects.name(action.manifest))
     return live is not None and not objects.is_owned_by(live, visit.identity.uid)
@@ -177,7 +181,7 @@ def _adopts(action: plan.Action, visit: visits.Visit) -> bool:
 
 def _with_version(action: plan.Action, seen: Observed) -> plan.Action:
     """Give the same write, to be carried out only on the version that was seen; creations and deletes as they are."""
-    if isinstance(action, plan.Delete) or not action.uid:
+    if not isinstance(action, plan.Apply) or not action.uid:
         return action
     live = seen.find(objects.kind_of(action.manifest), objects.name(action.manifest))
     version = live["metadata"]["resourceVersion"] if live else ""

@@ -8,7 +8,7 @@ Only a Deployment of the ModelDeployment itself is believed, and only while nobo
 pods run: an orphan may be forged, and somebody's change must not become the record. Otherwise the revision is rendered.
 """
 
-from modelyard_operator import api, drift, naming, objects, revisions, updates
+from modelyard_operator import api, drift, locks, marks, naming, objects, revisions, updates
 from modelyard_operator.desired import revision
 from modelyard_operator.objects import Manifest
 from modelyard_operator.observed import Observed
@@ -33,6 +33,7 @@ def lost_record(model_deployment: api.ModelDeployment, ours: Observed) -> Manife
     record = revision.build(identity, running, data, revisions.number(running, ours.revisions), {})
     if not revisions.is_readable(record):
         return None
+    record = revision.rebuild(identity, record, marks.annotations(lock=locks.of(record, ours)))
     # The name says whether it is a revision of this intent: a hash of it, and of the image once that was updated.
     names = (revisions.name(model_deployment), revisions.name(model_deployment, updates.image(record)))
     return record if running in names else None

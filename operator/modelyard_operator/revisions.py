@@ -23,8 +23,18 @@ class _Container(msgspec.Struct, frozen=True):
     image: str
 
 
-class _PodSpec(msgspec.Struct, frozen=True):
+class _Variable(msgspec.Struct, frozen=True):
+    name: str
+
+
+class _InitContainer(msgspec.Struct, frozen=True):
+    name: str
+    env: list[_Variable] = []
+
+
+class _PodSpec(msgspec.Struct, frozen=True, rename="camel"):
     containers: list[_Container]
+    init_containers: list[_InitContainer] = []
 
 
 class _ObjectMeta(msgspec.Struct, frozen=True):

@@ -19,7 +19,6 @@ from modelyard_operator import (
     naming,
     objects,
     plan,
-    revisions,
     store,
     turnstile,
     updates,
@@ -63,6 +62,10 @@ class Cluster(Protocol):
         """Delete one object; one that is gone or has been replaced counts as deleted."""
         ...
 
+    async def stop_pod(self, action: plan.StopPod) -> None:
+        """Delete one pod; one that is gone or has been replaced counts as deleted."""
+        ...
+
     async def apply_status(self, manifest: Manifest) -> Manifest | None:
         """Carry out a server-side apply on the status of a ModelDeployment and give it; None when it has gone."""
         ...
@@ -94,7 +97,7 @@ class Lookout:
 
     def doubt(self, key: Key) -> None:
         """Have the next visit look for children that no watch tells of: somebody may have taken our label off."""
-        self._expected[key] = frozenset(Kind) - {Kind.CONTROLLER_REVISION}
+        self._expected[key] = frozenset(kind for kind in Kind if not kind.is_per_revision)
 
     async def look(self, key: Key) -> Sight | None:
         """Decide from memory, and make sure of it when something has to be written; None when it has gone or is going.
@@ -108,17 +111,13 @@ class Lookout:
         if body is None or api.parse_identity(body).is_deleting:
             self._expected.pop(key, None)
             return None
-        seen = self._memory.observe(*key)
-        if _is_moving(seen.deployment):
-            seen = msgspec.structs.replace(seen, pods=self._memory.select(store.PODS, *key))
+        pods = self._memory.select(store.PODS, *key)
+        seen = msgspec.structs.replace(self._memory.observe(*key), pods=pods)
         decided = self._decide(key, body, seen)
         if hidden := await self._hidden(key, decided):
             for manifest in hidden:
                 seen = seen.with_applied(manifest)
             decided = self._decide(key, body, seen)
-        if decided.wants_pods and not seen.pods:
-            seen = msgspec.structs.replace(seen, pods=self._memory.select(store.PODS, *key))
-            decided = self._decide(key, body, seen) if seen.pods else decided
         remembered = Sight(body, decided, is_live=False)
         return remembered if not decided.actions else await self._confirm(key, remembered)
 
@@ -170,19 +169,17 @@ class Lookout:
     async def _look_around(self, key: Key, body: Manifest) -> Sight:
         """Read everything around a resource that has just been read, and decide."""
         seen = await self._cluster.observe(*key)
-        decided = self._decide(key, body, seen)
-        revision = decided.visit.revision
-        if revision and revisions.find(revision, seen.revisions) is None:
-            # Not among ours by label; the name may be taken all the same.
-            taken = await self._cluster.get(Kind.CONTROLLER_REVISION, key[0], revision)
-            if taken is not None:
-                seen = seen.with_applied(taken)
-                decided = self._decide(key, body, seen)
-        if decided.wants_pods and seen.deployment is not None:
-            # Read before anything is written: what they say can change the decision (rollback), not only the status.
+        if seen.deployment is not None:
+            # Read before anything is written: what they say can change the decision, not only the status.
             seen = msgspec.structs.replace(seen, pods=await self._cluster.list_pods(*key))
+        decided = self._decide(key, body, seen)
+        # Not among ours by label; the names may be taken all the same.
+        for kind, name in _created(decided, per_revision=True):
+            if (taken := await self._cluster.get(kind, key[0], name)) is not None:
+                seen = seen.with_applied(taken)
+        if seen is not decided.visit.seen:
             decided = self._decide(key, body, seen)
-        self.learn(*seen.children.values(), *seen.revisions)
+        self.learn(*seen.children.values(), *seen.revisions, *seen.locks)
         return Sight(body, decided, is_live=True)
 
     def _decide(self, key: Key, body: Manifest, seen: Observed) -> decision.Decision:
@@ -217,15 +214,10 @@ class Lookout:
             self._expected[key] = self._expected.get(key, frozenset()) - {action.kind}
             self._memory.bury(action.kind.plural, action.namespace, action.name, action.uid)
 
-
-def _is_moving(deployment: Manifest | None) -> bool:
-    """Says whether a Deployment's pods aren't all there and ready, so that the decision will ask for them."""
-    if deployment is None:
-        return False
-    stated, wanted = deployment.get("status") or {}, deployment["spec"].get("replicas", 1)
-    return any(
-        (stated.get(field) or 0) != wanted for field in ("replicas", "readyReplicas", "updatedReplicas")
-    )
+    def bury_pod(self, action: plan.StopPod) -> None:
+        """Remember that a pod has been told to stop; the watch tells when it is gone."""
+        if self._memory is not None:
+            self._memory.bury(store.PODS, action.namespace, action.name, action.uid)
 
 
 def _has_to_be_live(decided: decision.Decision) -> bool:
@@ -234,7 +226,7 @@ def _has_to_be_live(decided: decision.Decision) -> bool:
     The template of a revision comes from its record, which is another object than the one that is written: the
     version in that write doesn't show that somebody has deleted the record and had it made anew.
     """
-    deletes = any(isinstance(action, plan.Delete) for action in decided.actions)
+    deletes = any(not isinstance(action, plan.Apply) for action in decided.actions)
     return deletes or decided.visit.target.failed is not None or _changes_template(decided)
 
 
@@ -252,7 +244,7 @@ def _changes_template(decided: decision.Decision) -> bool:
     )
 
 
-def _created(decided: decision.Decision) -> Iterator[tuple[Kind, str]]:
+def _created(decided: decision.Decision, *, per_revision: bool = False) -> Iterator[tuple[Kind, str]]:
     """Give what a decision creates and has to look for first, so that nothing is half made when a name is taken.
 
     A revision is created before all else: when its name is taken the API server says so, and nothing has been made.
@@ -260,5 +252,5 @@ def _created(decided: decision.Decision) -> Iterator[tuple[Kind, str]]:
     for action in decided.actions:
         if isinstance(action, plan.Apply) and not action.uid:
             kind = objects.kind_of(action.manifest)
-            if kind is not Kind.CONTROLLER_REVISION:
+            if kind.is_per_revision if per_revision else kind is not Kind.CONTROLLER_REVISION:
                 yield kind, objects.name(action.manifest)

@@ -7,7 +7,17 @@ Called by `reconciler`. Pure: the time is an argument, and a status that says th
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from modelyard_operator import api, conditions, failures, naming, redaction, revisions, updates, verdict
+from modelyard_operator import (
+    api,
+    conditions,
+    failures,
+    locks,
+    naming,
+    redaction,
+    revisions,
+    updates,
+    verdict,
+)
 from modelyard_operator import visit as visits
 from modelyard_operator.objects import Kind
 
@@ -18,7 +28,7 @@ def summarize(visit: visits.Visit, before: Mapping[str, Any], now: str) -> api.S
     roles = revisions.roles(visit.revision, visit.ours)
     stable = _block(roles.stable, visit, pods)
     candidate = _block(roles.candidate, visit, pods) if visit.revision else None
-    found = verdict.judge(visit, pods)
+    found = verdict.judge(visit, pods, now)
     answers = [_available(pods), (conditions.READY, found.ready, found.reason, found.message)]
     if found.also:
         answers.append((found.also, "True", found.reason, found.message))
@@ -52,13 +62,14 @@ def _block(revision: str, visit: visits.Visit, pods: visits.Pods) -> api.Revisio
         return None
     stored = revisions.find(revision, visit.ours.revisions)
     model = stored["data"]["intent"]["model"] if stored else {}
+    told = locks.known(revision, visit.ours)
     count = pods.of(revision)
     given_up = visit.target.failed if revision == visit.revision else None  # its pods are gone
     return api.RevisionStatus(
         revision=revision,
         uri=redaction.redact(model.get("uri", "")),
-        format=model.get("format", ""),
-        digest=model.get("digest", ""),
+        format=model.get("format") or (told.format if told else ""),
+        digest=model.get("digest") or (told.digest if told else ""),
         ready=count.ready,
         replicas=count.replicas,
         failure=given_up.failure if given_up else failures.diagnose(revision, visit.ours),

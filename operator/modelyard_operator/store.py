@@ -36,8 +36,9 @@ _DICTIONARY_BYTES = 2**15  # what the window of zlib reaches back
 _FRESH = 1000  # objects that aren't compressed yet, of some 8 KB
 _PAYLOADS = {kind.plural: kind for kind in Kind}
 _PLURALS = {naming.KIND: naming.PLURAL, **{kind.kind: kind.plural for kind in Kind}}
-_SEVERAL = (Kind.CONTROLLER_REVISION.plural, REPLICA_SETS, PODS)  # looked up by label, not by name
-_SINGLE = tuple(kind for kind in Kind if kind.plural not in _SEVERAL)
+# Looked up by label, not by name.
+_SEVERAL = (*(kind.plural for kind in Kind if kind.is_per_revision), REPLICA_SETS, PODS)
+_SINGLE = tuple(kind for kind in Kind if not kind.is_per_revision)
 
 
 class _Entry:
@@ -183,11 +184,12 @@ class Store:
         return Observed(
             children={kind: manifest for kind, manifest in found.items() if manifest is not None},
             revisions=self.select(Kind.CONTROLLER_REVISION.plural, namespace, name),
+            locks=self.select(Kind.CONFIG_MAP.plural, namespace, name),
             replica_sets=self.select(REPLICA_SETS, namespace, name),
         )
 
     def select(self, plural: str, namespace: str, name: str) -> tuple[Manifest, ...]:
-        """Give the ControllerRevisions, ReplicaSets or pods of a ModelDeployment, by name."""
+        """Give the ControllerRevisions, locks, ReplicaSets or pods of a ModelDeployment, by name."""
         names = self._names.get((plural, namespace, name), ())
         entries = self._entries[plural]
         return tuple(self._read(plural, entries[namespace, each]) for each in sorted(names))

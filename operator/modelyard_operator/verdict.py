@@ -19,8 +19,8 @@ class Verdict(msgspec.Struct, frozen=True):
     also: str = ""
 
 
-def judge(visit: visits.Visit, pods: visits.Pods) -> Verdict:
-    """Give the answer for one visit."""
+def judge(visit: visits.Visit, pods: visits.Pods, now: str) -> Verdict:
+    """Give the answer for one visit; `now` is the time in RFC 3339."""
     if visit.outcome is not None:
         return _of_outcome(visit.outcome)
     if visit.held:
@@ -32,7 +32,7 @@ def judge(visit: visits.Visit, pods: visits.Pods) -> Verdict:
     if deployment is None or not revisions.is_observed(deployment):
         text = "Waiting for Kubernetes' Deployment controller to look at the newest change."
         return Verdict("Unknown", conditions.OBSERVING, text, conditions.RECONCILING)
-    return _of_stop(pods) if pods.least == 0 else _of_rollout(visit, pods)
+    return _of_stop(pods) if pods.least == 0 else _of_rollout(visit, pods, now)
 
 
 def _of_outcome(outcome: visits.Outcome) -> Verdict:
@@ -63,10 +63,12 @@ def _of_rollback(visit: visits.Visit, pods: visits.Pods) -> Verdict:
     )
     if not visits.is_settled(visit):
         text += f" {pods.of(target).ready} of {max(pods.asked_for, pods.least)} pods of {target} are ready."
+        also = failures.diagnose(target, visit.ours)  # its bytes may have changed since it was ready
+        text += f" Pod {also.pod}: {also.reason}: {also.message}" if also else ""
     return Verdict("False", conditions.ROLLED_BACK, text, conditions.STALLED)
 
 
-def _of_rollout(visit: visits.Visit, pods: visits.Pods) -> Verdict:
+def _of_rollout(visit: visits.Visit, pods: visits.Pods, now: str) -> Verdict:
     if visits.is_settled(visit):
         return Verdict("True", conditions.ROLLED_OUT, f"Revision {visit.revision} is rolled out and ready.")
     seen = visit.ours
@@ -78,7 +80,7 @@ def _of_rollout(visit: visits.Visit, pods: visits.Pods) -> Verdict:
         return Verdict("False", told.reason, text, conditions.STALLED if lasting else conditions.RECONCILING)
     wanted = pods.of(visit.revision)
     text = f"{wanted.ready} of {max(pods.asked_for, pods.least)} pods of revision {visit.revision} are ready"
-    step = failures.step(visit.revision, seen.pods)
+    step = failures.step(visit.revision, seen.pods, now)
     text += f"; {step}" if step else ""
     older = pods.ready - wanted.ready
     text += f"; {older} pods of an earlier revision still serve" if older else ""

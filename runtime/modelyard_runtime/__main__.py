@@ -66,6 +66,8 @@ def _interruptible(run: Callable[[settings.ProcessSettings], int], process: sett
 def _run_fetch(process: settings.ProcessSettings) -> int:
     # Here and below: each command pays only for its own imports.
     from modelyard_runtime.artifact import fetch  # noqa: PLC0415
+    from modelyard_runtime.artifact import manifest as manifests  # noqa: PLC0415
+    from modelyard_runtime.formats import detection  # noqa: PLC0415
 
     stage = lifecycle.Stage.FETCHING
 
@@ -74,13 +76,16 @@ def _run_fetch(process: settings.ProcessSettings) -> int:
         stage = following
 
     try:
-        manifest = fetch.fetch(fetchsettings.read(os.environ), os.environ, enter)
+        options = fetchsettings.read(os.environ)
+        manifest = fetch.fetch(options, os.environ, enter)
+        found = detection.require_known(options.artifact_dir / manifest.path, options.model_format)
     except errors.StartFailure as failure:
         return _fail(process, failure, stage)
     except Exception as error:
         # The outermost loop of the process.
         _log.debug("fetch failed", exc_info=True)
         return _fail(process, _internal(error), stage)
+    _tell(process, manifests.report(manifest, found))
     _log.info(
         "artifact ready",
         extra={"fields": {"uri": manifest.uri, "digest": manifest.digest, "bytes": manifest.bytes}},
@@ -154,14 +159,19 @@ def _fail(process: settings.ProcessSettings, failure: errors.StartFailure, stage
         "failed",
         extra={"fields": {"reason": failure.reason.value, "problem": failure.message, "stage": stage.value}},
     )
+    _tell(process, errors.termination_message(failure, stage))
+    return failure.reason.exit_code
+
+
+def _tell(process: settings.ProcessSettings, message: bytes) -> None:
+    """Writes the termination message, which the operator reads in the pod's status."""
     path = process.termination_message_path
     # The kubelet makes the default file; outside a pod there is none, and /dev is no place for one.
     if str(path) != _KUBERNETES_TERMINATION_LOG or path.exists():
         try:
-            path.write_bytes(errors.termination_message(failure, stage))
+            path.write_bytes(message)
         except OSError as error:
             _log.warning("termination message not written", extra={"fields": {"problem": error.strerror}})
-    return failure.reason.exit_code
 
 
 if __name__ == "__main__":

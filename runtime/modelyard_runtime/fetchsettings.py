@@ -6,7 +6,6 @@ the variable and the remedy comes out. Credentials are no settings: they come as
 """
 
 import dataclasses
-import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -14,7 +13,6 @@ from modelyard_runtime import variables
 
 DEFAULT_MAX_ARTIFACT_BYTES = 10 * 1024**3
 DEFAULT_MOUNT_DIR = Path("/mnt")
-_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -42,8 +40,8 @@ def read(environment: Mapping[str, str]) -> FetchSettings:
     return FetchSettings(
         uri=variables.required(environment, "MODELYARD_MODEL_URI", "the artifact's URI (spec.model.uri)"),
         artifact_dir=variables.artifact_dir(environment),
-        digest=_digest(environment, "MODELYARD_MODEL_DIGEST"),
-        locked_digest=_digest(environment, "MODELYARD_LOCKED_DIGEST"),
+        digest=variables.digest(environment, "MODELYARD_MODEL_DIGEST"),
+        locked_digest=variables.digest(environment, "MODELYARD_LOCKED_DIGEST"),
         model_format=variables.model_format(environment),
         max_artifact_bytes=variables.integer(
             environment, "MODELYARD_MAX_ARTIFACT_BYTES", DEFAULT_MAX_ARTIFACT_BYTES
@@ -53,13 +51,3 @@ def read(environment: Mapping[str, str]) -> FetchSettings:
         credentials_secret=environment.get("MODELYARD_CREDENTIALS_SECRET", ""),
         mount_dir=variables.directory(environment, "MODELYARD_MOUNT_DIR") or DEFAULT_MOUNT_DIR,
     )
-
-
-def _digest(environment: Mapping[str, str], variable: str) -> str | None:
-    digest = environment.get(variable) or None
-    if digest is not None and not _DIGEST.fullmatch(digest):
-        raise variables.invalid(
-            variable,
-            f"{digest!r} is not a digest; write 'sha256:' and 64 lower-case hexadecimal digits",
-        )
-    return digest

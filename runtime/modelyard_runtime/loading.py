@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator
 
 from modelyard_runtime import cpu, errors, lifecycle, memory, samples, service, settings, warmup
 from modelyard_runtime.acceleration import serving
+from modelyard_runtime.artifact import locking, store
 from modelyard_runtime.artifact import manifest as manifests
-from modelyard_runtime.artifact import store
 from modelyard_runtime.formats import adapters, detection
 from modelyard_runtime.formats import model as models
 from modelyard_runtime.formats.pickles import rule as pickle_rules
@@ -41,10 +41,11 @@ def load(
     `trial` is run first, where there is one: it raises the `StartFailure` of a child that tried the same.
     """
     started = time.monotonic()
-    if trial is not None:
-        trial(enter)
     folder = store.Store(options.artifact_dir)
     manifest, path = folder.open()
+    locking.check(options.locked_digest, manifest.digest, manifest.uri)
+    if trial is not None:
+        trial(enter)
     model_format = detection.require_known(path, options.model_format)
     permitted = load_options(options)
 

@@ -4,6 +4,7 @@ Used by `settings` and `fetchsettings`. Pure: a mapping goes in, a value or a `S
 comes out.
 """
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from modelyard_runtime import errors
 FORMATS = (
     "sklearn", "skops", "onnx", "xgboost", "lightgbm", "catboost", "torch", "keras", "mlflow", "custom",
 )  # fmt: skip
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
 
@@ -65,6 +67,16 @@ def directory(environment: Mapping[str, str], variable: str) -> Path | None:
     if not Path(text).is_absolute():
         raise invalid(variable, f"{text!r} is not an absolute path")
     return Path(text)
+
+
+def digest(environment: Mapping[str, str], variable: str) -> str | None:
+    """Gives the digest that a variable holds; None when it is not set."""
+    text = environment.get(variable) or None
+    if text is not None and not _DIGEST.fullmatch(text):
+        raise invalid(
+            variable, f"{text!r} is not a digest; write 'sha256:' and 64 lower-case hexadecimal digits"
+        )
+    return text
 
 
 def choice(environment: Mapping[str, str], variable: str, choices: tuple[str, ...]) -> str:

@@ -19,7 +19,8 @@ EXPECTED: dict[str, set[str]] = {
     "policy/poddisruptionbudgets": _WATCH | {"create", "patch", "delete"},
     "apps/controllerrevisions": _WATCH | {"create", "patch", "delete"},
     "apps/replicasets": {"list", "watch"},
-    "/pods": {"list", "watch"},
+    "/configmaps": _WATCH | {"create", "patch"},
+    "/pods": {"list", "watch", "delete"},
     "events.k8s.io/events": {"create"},
 }
 

@@ -4,15 +4,17 @@ The two packages never import each other (docs/adr/0001); this test is what hold
 """
 
 import inspect
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from modelyard_operator import api, conditions, config, failures, naming
+from modelyard_operator import api, conditions, config, failures, fetched, naming
 from modelyard_operator.desired import pod
 from modelyard_operator.observed import Observed
 from modelyard_runtime import errors, fetchsettings, lifecycle, settings, variables
+from modelyard_runtime.artifact import manifest
 from modelyard_runtime.artifact.sources import ocivolume, pvc
 
 FULL: dict[str, Any] = {
@@ -60,8 +62,10 @@ def _container(template: dict[str, Any], name: str) -> dict[str, Any]:
     return found[name]
 
 
-def _environment(container: dict[str, Any]) -> dict[str, str]:
-    return {item["name"]: item["value"] for item in container["env"]}
+def _environment(container: dict[str, Any], lock: str = "") -> dict[str, str]:
+    """Give what the kubelet makes of a container's variables; without a lock there is no variable for it."""
+    found = {item["name"]: item.get("value", lock) for item in container["env"]}
+    return {name: value for name, value in found.items() if value or name != naming.ENV_LOCKED_DIGEST}
 
 
 def test_fetch_reads_every_variable_that_is_rendered_for_it() -> None:
@@ -130,6 +134,28 @@ def test_no_variable_is_rendered_that_the_runtime_does_not_know(spec: dict[str, 
     source = "".join(inspect.getsource(module) for module in (settings, fetchsettings, variables))
     for variable in _environment(_container(_template(spec), name)):
         assert f'"{variable}"' in source
+
+
+def test_fetch_and_serve_read_the_lock_of_an_unpinned_revision() -> None:
+    template = _template(SMALL)
+    for name in (naming.FETCH, naming.SERVE):
+        container = _container(template, name)
+        (variable,) = [each for each in container["env"] if each["name"] == naming.ENV_LOCKED_DIGEST]
+        lock = variable["valueFrom"]["configMapKeyRef"]
+        assert lock == {"name": naming.lock_name("iris-0123456789"), "key": "digest", "optional": True}
+        read = fetchsettings.read if name == naming.FETCH else settings.serve_settings
+        assert read(_environment(container)).locked_digest is None
+        assert read(_environment(container, "sha256:" + "a" * 64)).locked_digest == "sha256:" + "a" * 64
+    assert naming.ENV_LOCKED_DIGEST not in str(_template(FULL))
+
+
+def test_fetch_tells_what_it_has_fetched_as_the_operator_reads_it() -> None:
+    digest = "sha256:" + "a" * 64
+    report = manifest.report(manifest.Manifest("s3://b/k", digest, "content/k", 7), "onnx")
+    ended = {"exitCode": 0, "message": report.decode()}
+    status = {"initContainerStatuses": [{"name": naming.FETCH, "state": {"terminated": ended}}]}
+    assert fetched.of_pod({"metadata": {"name": "pod"}, "status": status}) == fetched.Fetched(digest, "onnx")
+    assert all(fetched.read(json.dumps({"digest": digest, "format": each})) for each in variables.FORMATS)
 
 
 def test_credentials_reach_fetch_only_and_as_files() -> None:

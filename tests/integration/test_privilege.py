@@ -70,7 +70,7 @@ def test_the_operator_has_no_wildcard_and_none_of_the_rights_that_lead_further(
         "webhook",
     )
     assert {name for _verb, name in given for word in forbidden if word in name} == set()
-    assert {verb for verb, name in given if name == "core/pods"} <= {"get", "list", "watch"}
+    assert {verb for verb, name in given if name == "core/pods"} <= {"get", "list", "watch", "delete"}
     assert {verb for verb, _name in given} & {"escalate", "bind", "impersonate", "deletecollection"} == set()
 
 

@@ -78,6 +78,9 @@ class FastCluster:
     async def delete(self, action: plan.Delete) -> None:
         self.delete_now(action)
 
+    async def stop_pod(self, action: plan.StopPod) -> None:
+        self.delete_now(action)
+
     async def apply_status(self, manifest: Manifest) -> Manifest | None:
         return self.apply_status_now(manifest)
 
@@ -116,12 +119,12 @@ class FastCluster:
         children: dict[Kind, Manifest] = {
             kind: found
             for kind in Kind
-            if kind is not Kind.CONTROLLER_REVISION
-            and (found := self.find(kind.plural, name, namespace)) is not None
+            if not kind.is_per_revision and (found := self.find(kind.plural, name, namespace)) is not None
         }
         return Observed(
             children=children,
             revisions=tuple(self.selected("controllerrevisions", namespace, name)),
+            locks=tuple(self.selected("configmaps", namespace, name)),
             replica_sets=tuple(self.selected("replicasets", namespace, name)),
         )
 
@@ -186,9 +189,10 @@ class FastCluster:
         owner = (action.manager, "Apply", "")
         return self._apply(self._name(plural, action.manifest), action, owner)
 
-    def delete_now(self, action: plan.Delete) -> None:
+    def delete_now(self, action: plan.Delete | plan.StopPod) -> None:
         """Delete exactly the object that the action names."""
-        name = (action.kind.plural, action.namespace, action.name)
+        plural = "pods" if isinstance(action, plan.StopPod) else action.kind.plural
+        name = (plural, action.namespace, action.name)
         stored = self.objects.get(name)
         if stored is not None and stored.manifest["metadata"]["uid"] == action.uid:
             self.remove_now(name)

@@ -91,6 +91,9 @@ class Client:
     async def delete(self, action: plan.Delete) -> None:
         await self._do(str(action), lambda: self._api.delete_now(action), action)
 
+    async def stop_pod(self, action: plan.StopPod) -> None:
+        await self._do(str(action), lambda: self._api.delete_now(action), action)
+
     async def apply_status(self, manifest: Manifest) -> Manifest | None:
         return await self._do("write the status", lambda: self._api.apply_status_now(manifest), manifest)
 

@@ -137,6 +137,8 @@ class World:
 
 
 def _target(write: plan.Action | Manifest) -> api.Name:
+    if isinstance(write, plan.StopPod):
+        return "pods", write.namespace, write.name
     if isinstance(write, plan.Delete):
         return write.kind.plural, write.namespace, write.name
     manifest = write.manifest if isinstance(write, plan.Apply) else write

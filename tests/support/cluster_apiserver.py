@@ -21,6 +21,7 @@ GROUPS = {
     "replicasets": "/apis/apps/v1",
     "horizontalpodautoscalers": "/apis/autoscaling/v2",
     "poddisruptionbudgets": "/apis/policy/v1",
+    "configmaps": "/api/v1",
     "services": "/api/v1",
     "pods": "/api/v1",
 }

@@ -117,21 +117,22 @@ class Controllers:
         """Play the HorizontalPodAutoscaler."""
         await self.backend.patch("deployments", self.namespace, "iris", {"spec": {"replicas": replicas}})
 
-    async def pod(self, revision: str, status: dict[str, Any]) -> None:
-        """Play the kubelet: a pod of a revision with the status given."""
+    async def pod(self, revision: str, status: dict[str, Any]) -> str:
+        """Play the kubelet: a pod of a revision with the status given; give its name."""
         deployment = await self.deployment()
         template = deployment["spec"]["template"]
         name = f"{revision}-{next(self._pods)}"
         labels = template["metadata"]["labels"] | {naming.LABEL_REVISION: revision}
         spec = {**template["spec"], "serviceAccountName": "default"}
-        body = {
-            "apiVersion": "v1",
-            "kind": "Pod",
-            "metadata": {"name": name, "namespace": self.namespace, "labels": labels},
-            "spec": spec,
-        }
+        metadata: dict[str, Any] = {"name": name, "namespace": self.namespace, "labels": labels}
+        replica_set = await self.backend.read("replicasets", self.namespace, revision)
+        if replica_set is not None:
+            owner = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": revision, "controller": True}
+            metadata["ownerReferences"] = [{**owner, "uid": replica_set["metadata"]["uid"]}]
+        body = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
         await self.backend.create("pods", body)
         await self.backend.patch("pods", self.namespace, name, {"status": status}, "status")
+        return name
 
     async def remove_pods(self) -> None:
         """Play the end of all pods that were played."""

@@ -56,14 +56,11 @@ class MemoryCluster:
         return await self.read(kind.plural, namespace, name)
 
     async def observe(self, namespace: str, name: str) -> Observed:
-        singles = {
-            kind: await self.get(kind, namespace, name)
-            for kind in Kind
-            if kind is not Kind.CONTROLLER_REVISION
-        }
+        singles = {kind: await self.get(kind, namespace, name) for kind in Kind if not kind.is_per_revision}
         return Observed(
             children={kind: found for kind, found in singles.items() if found is not None},
             revisions=tuple(self._selected("controllerrevisions", namespace, name)),
+            locks=tuple(self._selected("configmaps", namespace, name)),
             replica_sets=tuple(self._selected("replicasets", namespace, name)),
         )
 
@@ -85,6 +82,11 @@ class MemoryCluster:
         stored = self.objects.get((action.kind.plural, action.namespace, action.name))
         if stored is not None and stored.manifest["metadata"]["uid"] == action.uid:
             await self.remove(action.kind.plural, action.namespace, action.name)
+
+    async def stop_pod(self, action: plan.StopPod) -> None:
+        stored = self.objects.get(("pods", action.namespace, action.name))
+        if stored is not None and stored.manifest["metadata"]["uid"] == action.uid:
+            await self.remove("pods", action.namespace, action.name)
 
     async def apply_status(self, manifest: Manifest) -> Manifest | None:
         owner = (naming.STATUS_MANAGER, "Apply", "status")
@@ -122,6 +124,7 @@ class MemoryCluster:
             if cluster_fields.get(stored.manifest, path) is cluster_fields.ABSENT
         ]
         now, get = stored.manifest, cluster_fields.get
+        _check_immutable(before, now)
         changed = {path for path in cluster_fields.leaves(now) if get(before, path) != get(now, path)}
         for paths in stored.owners.values():
             paths.difference_update(gone, changed)
@@ -188,6 +191,8 @@ class MemoryCluster:
         for path in ordered:
             cluster_fields.put(stored.manifest, path, cluster_fields.get(manifest, path))
         stored.owners[owner] = wanted
+        if not creating:
+            _check_immutable(before, stored.manifest)
         self._finish(stored, before, creating=creating)
         return stored.read()
 
@@ -214,6 +219,13 @@ class MemoryCluster:
             self.writes.append(f"update {stored.manifest['kind']} {stored.manifest['metadata']['name']}")
             if stored.manifest.get("spec") != before.get("spec"):
                 stored.manifest["metadata"]["generation"] += 1
+
+
+def _check_immutable(before: Manifest, after: Manifest) -> None:
+    """Refuse to change what a ConfigMap that can't be changed holds; nobody goes on after that in a scenario."""
+    held = ("data", "immutable")
+    if before.get("immutable") and any(before.get(field) != after.get(field) for field in held):
+        raise errors.ClusterError("apply", 422, "data: field is immutable when `immutable` is set")
 
 
 def _validate(manifest: Manifest) -> None:

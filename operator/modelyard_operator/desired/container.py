@@ -88,6 +88,13 @@ def build_serve(model_deployment: api.ModelDeployment, offer: config.RuntimeClas
     }
 
 
+def with_lock(container: dict[str, Any], revision: str) -> dict[str, Any]:
+    """Give a container that reads, when it is started, which bytes its revision is locked to, once that is known."""
+    lock = {"name": naming.lock_name(revision), "key": naming.LOCK_DIGEST, "optional": True}
+    variable = {"name": naming.ENV_LOCKED_DIGEST, "valueFrom": {"configMapKeyRef": lock}}
+    return {**container, "env": [*container["env"], variable]}
+
+
 def _probes(scheme: str) -> dict[str, Any]:
     port = {"port": naming.HTTP_PORT_NAME} | ({"scheme": scheme} if scheme != "HTTP" else {})
     ready, alive = {"httpGet": {"path": "/readyz", **port}}, {"httpGet": {"path": "/livez", **port}}

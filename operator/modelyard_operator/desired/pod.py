@@ -44,13 +44,18 @@ def render(model_deployment: api.ModelDeployment, revision: str, settings: confi
     }
     if pod.annotations:
         metadata["annotations"] = dict(pod.annotations)
+    init_containers = _init_containers(model_deployment, offer, settings)
+    serve = container.build_serve(model_deployment, offer)
+    if not model_deployment.spec.model.digest:
+        init_containers[0] = container.with_lock(init_containers[0], revision)
+        serve = container.with_lock(serve, revision)
     body = {
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "securityContext": dict(_POD_SECURITY),
         "terminationGracePeriodSeconds": container.PRE_STOP_SECONDS + pod.drain_seconds + EXIT_SECONDS,
-        "initContainers": _init_containers(model_deployment, offer, settings),
-        "containers": [container.build_serve(model_deployment, offer)],
+        "initContainers": init_containers,
+        "containers": [serve],
         "volumes": _volumes(model_deployment.spec, settings),
     }
     body |= _placement(name, pod)

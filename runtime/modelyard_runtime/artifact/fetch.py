@@ -13,7 +13,7 @@ from typing import TypeVar
 from modelyard_runtime import errors, fetchsettings, lifecycle
 from modelyard_runtime.artifact import credentials as secrets
 from modelyard_runtime.artifact import digest as digests
-from modelyard_runtime.artifact import manifest, source, store, transfer
+from modelyard_runtime.artifact import locking, manifest, source, store, transfer
 from modelyard_runtime.artifact import uri as uris
 from modelyard_runtime.artifact.archives import unpacking
 from modelyard_runtime.artifact.sources import opening
@@ -43,7 +43,8 @@ def fetch(
         secrets.read(options.credentials_dir, options.credentials_secret), ambient, options.mount_dir
     )
     _fetch_samples(options, surroundings, folder, _Retrying(sleep))
-    if (present := folder.complete(location.shown, options.digest)) is not None:
+    wanted = options.digest or options.locked_digest
+    if (present := folder.complete(location.shown, wanted)) is not None:
         _log.info("already fetched", extra={"fields": {"uri": present.uri, "digest": present.digest}})
         return present
     origin = opening.open_source(location, surroundings)
@@ -54,6 +55,7 @@ def fetch(
     )
     enter(lifecycle.Stage.VERIFYING)
     _verify_digest(options.digest, actual_digest, location.shown)
+    locking.check(options.locked_digest, actual_digest, location.shown)
     unpacked = unpacking.unpack(staged, options.max_artifact_bytes)
     if unpacked is not None:
         staged, size_bytes = unpacked.path, unpacked.size_bytes

@@ -27,6 +27,12 @@ def encode(manifest: Manifest) -> bytes:
     return msgspec.json.encode(manifest)
 
 
+def report(manifest: Manifest, model_format: str) -> bytes:
+    """Gives what `fetch` tells the operator in its termination message: which bytes the pod has, and of what format."""
+    told = {"digest": manifest.digest, "format": model_format, "bytes": manifest.bytes}
+    return msgspec.json.encode(told)
+
+
 def decode(content: bytes) -> Manifest | None:
     """Gives the manifest, or None when the bytes are not one."""
     try:

@@ -7,6 +7,8 @@ led to it.
 
 from tests.support.cluster_scenarios import (
     adoption,
+    locking,
+    locks_lost,
     meddling,
     ownership,
     replicas,
@@ -16,4 +18,15 @@ from tests.support.cluster_scenarios import (
 )
 from tests.support.cluster_scenarios.registry import SCENARIOS
 
-__all__ = ["SCENARIOS", "adoption", "meddling", "ownership", "replicas", "rollback", "rollout", "updates"]
+__all__ = [
+    "SCENARIOS",
+    "adoption",
+    "locking",
+    "locks_lost",
+    "meddling",
+    "ownership",
+    "replicas",
+    "rollback",
+    "rollout",
+    "updates",
+]

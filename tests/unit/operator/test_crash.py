@@ -42,6 +42,11 @@ class Crashing(cluster_memory.MemoryCluster):
         await super().delete(action)
         self._die(after=True)
 
+    async def stop_pod(self, action: plan.StopPod) -> None:
+        self._die(after=False)
+        await super().stop_pod(action)
+        self._die(after=True)
+
     async def apply_status(self, manifest: Manifest) -> None:
         self._die(after=False)
         await super().apply_status(manifest)
@@ -66,6 +71,19 @@ async def newer_image(world: cluster_world.World) -> None:
 async def readopt(world: cluster_world.World) -> None:
     await world.orphan()
     await world.create(replicas=2)
+
+
+async def load(world: cluster_world.World) -> None:
+    """Have two pods fetch different bytes; the first has loaded them."""
+    revision = await world.template_revision()
+    await world.pod(revision, cluster_world.fetched("sha256:" + "a" * 64))
+    await world.pod(revision, cluster_world.fetched("sha256:" + "b" * 64, loaded=False))
+
+
+async def lose_records(world: cluster_world.World) -> None:
+    revision = await world.template_revision()
+    await world.backend.remove("controllerrevisions", "default", revision)
+    await world.backend.remove("configmaps", "default", naming.lock_name(revision))
 
 
 BROKEN = {"uri": "s3://b/broken"}
@@ -93,6 +111,9 @@ STORIES: dict[str, tuple[dict[str, Any], list[Step]]] = {
     ),
     "orphan and adopt": ({"replicas": 2}, [readopt]),
     "adopt a newer image": ({"replicas": 2, "runtime": {"updatePolicy": "Auto"}}, [newer_image]),
+    "lock and stop a pod": ({"replicas": 2}, [load]),
+    "lose a lock": ({"replicas": 2}, [load, lose_records]),
+    "take over a lock": ({"replicas": 2, "runtime": {"updatePolicy": "Auto"}}, [load, newer_image]),
     "roll back": ({"replicas": 2, "rollout": {"onFailure": "Rollback"}}, [change(model=BROKEN)]),
     "roll back what was held": (
         {"replicas": 2},

@@ -23,6 +23,7 @@ FROM tools AS wheel
 COPY pyproject.toml README.md LICENSE /src/
 COPY operator /src/operator
 COPY runtime /src/runtime
+COPY cli /src/cli
 # A fixed date makes two builds of the same tree the same bytes.
 RUN SOURCE_DATE_EPOCH=1735689600 /opt/tools/bin/pip wheel --quiet --no-deps --no-build-isolation --wheel-dir /wheels /src
 
@@ -87,12 +88,14 @@ FROM operator-dependencies AS operator-environment
 COPY --from=wheel /wheels /wheels
 RUN /opt/tools/bin/pip --python /opt/modelyard/bin/python install --quiet --no-compile --no-deps --no-index /wheels/*.whl \
  && rm -r /opt/modelyard/bin/modelyard-runtime /opt/modelyard/lib/python3*/site-packages/modelyard_runtime \
+    /opt/modelyard/bin/modelyard /opt/modelyard/bin/kubectl-modelyard /opt/modelyard/lib/python3*/site-packages/modelyard_cli \
  && python3 -m compileall -q --invalidation-mode unchecked-hash /opt/modelyard/lib/python3*/site-packages/modelyard_operator
 
 FROM flavour-${FLAVOUR} AS runtime-environment
 COPY --from=wheel /wheels /wheels
 RUN /opt/tools/bin/pip --python /opt/modelyard/bin/python install --quiet --no-compile --no-deps --no-index /wheels/*.whl \
  && rm -r /opt/modelyard/bin/modelyard-operator /opt/modelyard/lib/python3*/site-packages/modelyard_operator \
+    /opt/modelyard/bin/modelyard /opt/modelyard/bin/kubectl-modelyard /opt/modelyard/lib/python3*/site-packages/modelyard_cli \
  && python3 -m compileall -q --invalidation-mode unchecked-hash /opt/modelyard/lib/python3*/site-packages/modelyard_runtime
 
 # --- what is shipped: base + one environment, not root, nothing to write to --------------------------------------

@@ -6,8 +6,8 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 UV     := $(BIN)/uv
-SOURCES := operator runtime devcluster demo bench tests
-export PYTHONPATH := operator:runtime:.
+SOURCES := operator runtime cli devcluster demo bench tests
+export PYTHONPATH := operator:runtime:cli:.
 
 .DEFAULT_GOAL := help
 .PHONY: help venv lint format typecheck test test-unit test-contract test-gates test-integration test-e2e torture \

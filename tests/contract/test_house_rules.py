@@ -22,6 +22,7 @@ def test_every_module_says_why_it_exists() -> None:
     packages = (
         "operator/**.py",
         "runtime/**.py",
+        "cli/**.py",
         "devcluster/**.py",
         "demo/**.py",
         "bench/**.py",

@@ -78,7 +78,7 @@ def _run(changed: Mapping[str, str], tests: Iterable[str]) -> Outcome:
         for file, text in changed.items():
             (root / file).write_text(text)
         # A fixed hash seed: a bug of no fixed order must not be missed by luck.
-        environment = {**os.environ, "PYTHONPATH": "operator:runtime:.", "PYTHONHASHSEED": "1"}
+        environment = {**os.environ, "PYTHONPATH": "operator:runtime:cli:.", "PYTHONHASHSEED": "1"}
         command = [sys.executable, "-m", "pytest", "--quiet", "--exitfirst", "-p", "no:cacheprovider", *tests]
         finished = subprocess.run(
             command,

@@ -1,0 +1,1 @@
+"""`modelyard`: what people and pipelines do on their own machine before a model goes to a cluster."""

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import msgspec
 
-from modelyard_operator import errors, spec
+from modelyard_operator import errors, policyspec, spec
 
 LOG_LEVELS = ("debug", "info", "warning", "error")
 _DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
@@ -26,6 +26,9 @@ class RuntimeClass(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rena
         allow_code: whether an artifact's own Python code may run there (`model.py`, MLflow's python_function).
         access_log: the share of requests that get a line in the model server's log.
         otlp_endpoint: the OpenTelemetry collector that gets a span of every request; empty: none.
+        service_account_name: whom the pods run as, for an identity in the cloud; no token of Kubernetes is mounted.
+        image_pull_secrets: Secrets of the pod's namespace with which the node pulls the image.
+        pod_labels: labels of the pods, for what a webhook of the cloud's looks at.
     """
 
     image: str
@@ -33,6 +36,9 @@ class RuntimeClass(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rena
     allow_code: bool = False
     access_log: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.0
     otlp_endpoint: Annotated[str, msgspec.Meta(pattern="^(https?://.+)?$")] = ""
+    service_account_name: str = ""
+    image_pull_secrets: tuple[str, ...] = ()
+    pod_labels: Mapping[str, str] = {}
 
 
 class OperatorConfig(msgspec.Struct, frozen=True):
@@ -43,6 +49,8 @@ class OperatorConfig(msgspec.Struct, frozen=True):
     allowed_metadata_prefixes: tuple[str, ...] = ()  # MODELYARD_ALLOWED_METADATA_PREFIXES
     cluster_domain: str = "cluster.local"  # MODELYARD_CLUSTER_DOMAIN
     artifact_size_limit: str = "10Gi"  # MODELYARD_ARTIFACT_SIZE_LIMIT
+    policy: policyspec.Policy = policyspec.Policy()  # MODELYARD_POLICY
+    fetch: policyspec.Fetch = policyspec.Fetch()  # MODELYARD_FETCH
     workers: int = 8  # MODELYARD_WORKERS
     resync_seconds: float = (
         600.0  # MODELYARD_RESYNC_SECONDS: below one API call per resource and minute when idle
@@ -74,6 +82,8 @@ def from_env(environment: Mapping[str, str]) -> OperatorConfig:
         allowed_metadata_prefixes=_words(env, "MODELYARD_ALLOWED_METADATA_PREFIXES"),
         cluster_domain=env.get("MODELYARD_CLUSTER_DOMAIN", default.cluster_domain),
         artifact_size_limit=env.get("MODELYARD_ARTIFACT_SIZE_LIMIT", default.artifact_size_limit),
+        policy=policyspec.read_policy(env),
+        fetch=policyspec.read_fetch(env),
         workers=int(_number(env, "MODELYARD_WORKERS", default.workers, (1, 100))),
         resync_seconds=_number(env, "MODELYARD_RESYNC_SECONDS", default.resync_seconds, (1, 86400)),
         freshness_interval_seconds=_number(

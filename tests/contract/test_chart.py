@@ -5,10 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema
+import msgspec
 import pytest
 import yaml
 
-from modelyard_operator import crd
+from modelyard_operator import crd, policyspec, spec, uri_patterns
 
 CHART = Path("charts/modelyard")
 NAME = "modeldeployments.modelyard.dev.yaml"
@@ -41,6 +42,18 @@ def test_the_default_values_fit_their_schema() -> None:
         ({"operatr": {}}, "operatr"),
         ({"runtimeClasses": {"GPU!": {"image": "x"}}}, "GPU!"),
         ({"runtimeClasses": {"default": {"imag": "x"}}}, "imag"),
+        ({"runtimeClasses": {"default": {"imagePullSecrets": ["registry"]}}}, "registry"),
+        ({"policy": {"pickle": "Sometimes"}}, "Sometimes"),
+        ({"policy": {"requireDigest": "prod"}}, "requireDigest"),
+        ({"policy": {"requireDigest": ["Prod"]}}, "Prod"),
+        ({"policy": {"allowedURIs": {"*": ["s3://models"]}}}, "s3://models"),
+        ({"policy": {"allowedURIs": {"*": "s3://models/"}}}, "s3://models/"),
+        ({"policy": {"allowedFormats": {"*": ["pickle"]}}}, "pickle"),
+        ({"policy": {"allowedAddresses": ["10.0.0.1"]}}, "10.0.0.1"),
+        ({"policy": {"maxReplicas": 1001}}, "1001"),
+        ({"policy": {"webhook": True}}, "webhook"),
+        ({"fetch": {"httpsProxy": "http://me:secret@proxy:3128"}}, "httpsProxy"),
+        ({"fetch": {"fileRoots": ["models"]}}, "models"),
     ],
 )
 def test_a_wrong_value_is_refused_by_name(values: dict[str, Any], field: str) -> None:
@@ -53,8 +66,30 @@ def test_a_wrong_value_is_refused_by_name(values: dict[str, Any], field: str) ->
 def test_every_value_is_documented() -> None:
     text = Path("docs/install.md").read_text()
     values = yaml.safe_load((CHART / "values.yaml").read_text())
-    for name in (*values, *values["operator"], *values["operator"]["image"]):
+    groups = (
+        values,
+        *(values[name] for name in ("operator", "policy", "fetch")),
+        values["operator"]["image"],
+    )
+    for name in (name for group in groups for name in group):
         assert name in text, name
+
+
+def test_the_schema_takes_the_patterns_and_formats_that_the_operator_takes() -> None:
+    rules = _schema()["properties"]["policy"]["properties"]
+    assert set(rules) - {"admission", "fenceOperator"} == {
+        field.encode_name for field in msgspec.structs.fields(policyspec.Policy)
+    }
+    uris, formats = rules["allowedURIs"], rules["allowedFormats"]
+    assert uris["additionalProperties"]["items"]["pattern"] == f"^({uri_patterns.URI})$"
+    assert {each["propertyNames"]["pattern"] for each in (uris, formats)} == {f"^{uri_patterns.NAMESPACE}$"}
+    assert rules["allowedImages"]["items"]["pattern"] == f"^{uri_patterns.IMAGE}$"
+    assert tuple(formats["additionalProperties"]["items"]["enum"]) == spec.Format.__args__  # type: ignore[attr-defined]
+    assert rules["pickle"]["enum"] == list(policyspec.Pickle.__args__)  # type: ignore[attr-defined]
+    fetch = _schema()["properties"]["fetch"]["properties"]
+    assert set(fetch) == {field.encode_name for field in msgspec.structs.fields(policyspec.Fetch)}
+    values = yaml.safe_load((CHART / "values.yaml").read_text())["fetch"]
+    assert policyspec.read_fetch({"MODELYARD_FETCH": json.dumps(values)}) == policyspec.Fetch()
 
 
 def test_chart_and_project_have_one_version() -> None:

@@ -46,7 +46,8 @@ def test_every_key_of_the_credentials_secret_is_documented() -> None:
 
 def test_every_setting_of_the_operator_is_documented() -> None:
     text = Path("docs/reference/operator.md").read_text()
-    source = Path("operator/modelyard_operator/config.py").read_text()
+    modules = ("config.py", "policyspec.py")
+    source = "".join((Path("operator/modelyard_operator") / each).read_text() for each in modules)
     variables = set(re.findall(r'"(MODELYARD_[A-Z_]+)"', source))
     assert len(variables) > 5
     assert [name for name in sorted(variables) if f"`{name}`" not in text] == []

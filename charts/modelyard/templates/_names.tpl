@@ -35,11 +35,19 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- if $image -}}
 {{- $formats := $class.formats | default list -}}
 {{- $made := dict "image" $image "formats" $formats "allowCode" ($class.allowCode | default false) -}}
-{{- range $key := list "accessLog" "otlpEndpoint" -}}
+{{- range $key := list "accessLog" "otlpEndpoint" "serviceAccountName" "podLabels" -}}
 {{- with get $class $key -}}{{- $_ := set $made $key . -}}{{- end -}}
 {{- end -}}
+{{- $pulls := list -}}
+{{- range $class.imagePullSecrets -}}{{- $pulls = append $pulls .name -}}{{- end -}}
+{{- with $pulls -}}{{- $_ := set $made "imagePullSecrets" . -}}{{- end -}}
 {{- $_ := set $classes $name $made -}}
 {{- end -}}
 {{- end -}}
 {{ $classes | toJson }}
+{{- end }}
+
+{{/* The administrator's rules as the operator reads them: JSON. */}}
+{{- define "modelyard.policy" -}}
+{{ omit .Values.policy "admission" "fenceOperator" | toJson }}
 {{- end }}

@@ -1,0 +1,157 @@
+"""Patterns and URIs, and which covers which: the one corpus for the operator, the runtime and the API server.
+
+Used by tests/unit/operator/test_policy.py, tests/contract/test_policy.py and tests/integration/test_policy.py. In the
+bypasses every URI reads, to somebody or to some program, as if it were below the pattern.
+"""
+
+from typing import NamedTuple
+
+
+class Case(NamedTuple):
+    """One URI under one pattern."""
+
+    pattern: str
+    uri: str
+    is_allowed: bool
+
+
+_HOST = "https://models.example/team/"
+_ANY = "https://*.example.com/"
+
+ALLOWED = (
+    Case("s3://models/", "s3://models/iris/model.joblib", True),
+    Case("s3://models/team/", "s3://models/team/a/b/c.onnx", True),
+    Case("s3://models/*.joblib", "s3://models/iris.joblib", True),
+    Case("s3://*/public/", "s3://other-bucket/public/x", True),
+    Case("s3://models/a..b/", "s3://models/a..b/x", True),
+    Case("s3://models/", "s3://models/...", True),
+    Case("s3://models/", "s3://models/.hidden", True),
+    Case("gs://models/*/model.onnx", "gs://models/iris/model.onnx", True),
+    Case("az://models/", "az://models/iris", True),
+    Case("hf://org/", "hf://org/repo@v1.0/model.onnx", True),
+    Case("hf://org/*", "hf://org/repo", True),
+    Case("oci://registry.example/models/", "oci://registry.example/models/iris:1", True),
+    Case("oci://registry.example:5000/*", "oci://registry.example:5000/iris:1", True),
+    Case("oci+volume://registry.example/", "oci+volume://registry.example/iris:1/models", True),
+    Case("mlflow://models/team-*/*", "mlflow://models/team-a/3", True),
+    Case("runs:/*/model", "runs:/0123456789abcdef/model", True),
+    Case("pvc://claim/", "pvc://claim/iris/model.joblib", True),
+    Case("file:/models/", "file:/models/iris.joblib", True),
+    Case("file:///models/", "file:/models/iris.joblib", True),
+    Case("file:/models/", "file:///models/iris.joblib", True),
+    Case(_HOST, "https://models.example/team/x.joblib", True),
+    Case(_HOST, "https://MODELS.Example/team/x.joblib", True),
+    Case(_HOST, "https://models.example:443/team/x.joblib", True),
+    Case(_HOST, "https://models.example./team/x.joblib", True),
+    Case(_HOST, "https://models.example.:443/team/x.joblib", True),
+    Case(_HOST, "https://models.example/team/x?version=3", True),
+    Case("https://Models.Example:443/team/", "https://models.example/team/x", True),
+    Case("http://host:80/", "http://host/x", True),
+    Case("http://host:8080/", "http://host:8080/x", True),
+    Case("https://host:*/", "https://host:8443/x", True),
+    Case(_ANY, "https://a.example.com/x", True),
+    Case(_ANY, "https://a.b.example.com/x", True),
+    Case("https://*/models/", "https://anything.example/models/x", True),
+    Case(_HOST, "https://models.example/team/a%20b", True),
+)
+
+_PLAINLY_OTHER = (
+    Case("s3://models/", "s3://models-other/x", False),
+    Case("s3://models/", "s3://modelsx", False),
+    Case("s3://models/", "S3://other/x", False),
+    Case("s3://models/team/", "s3://models/teamwork/x", False),
+    Case("s3://models/*", "s3://models/a/b", False),
+    Case("s3://models/*.joblib", "s3://models/a/b.joblib", False),
+    Case("s3://models/", "s3://MODELS/x", False),
+    Case("s3://models/", "gs://models/x", False),
+    Case("s3://models/", "https://models/x", False),
+    Case("hf://org/", "hf://organisation/repo", False),
+    Case("hf://org/repo", "hf://org/repo@main", False),
+    Case("oci://registry.example/", "oci+volume://registry.example/x:1", False),
+    Case("oci://registry.example/", "oci://registry.example:5000/x:1", False),
+    Case("pvc://claim/", "pvc://claim2/x", False),
+    Case("file:/models/", "file:/etc/passwd", False),
+    Case("file:/models/", "file:/modelsx/y", False),
+    Case(_HOST, "http://models.example/team/x", False),
+    Case(_HOST, "https://models.example:8443/team/x", False),
+    Case(_HOST, "https://models.example:0443/team/x", False),
+    Case(_HOST, "https://models.example/", False),
+    Case(_HOST, "https://models.example/other/x", False),
+    Case(_HOST, "https://models.example/Team/x", False),
+    Case(_HOST, "https://evil.example/team/x", False),
+    Case("https://host/a.joblib", "https://host/a.joblib?path=secret", False),
+    Case("https://host/*.joblib", "https://host/download?file=x.joblib", False),
+    Case(_ANY, "https://example.com/x", False),
+    Case(_ANY, "https://aexample.com/x", False),
+)
+
+BYPASSES = (
+    Case(_HOST, "https://models.example/team/../other/x", False),
+    Case(_HOST, "https://models.example/team/..", False),
+    Case(_HOST, "https://models.example/team/./../other", False),
+    Case(_HOST, "https://models.example/team/%2e%2e/other", False),
+    Case(_HOST, "https://models.example/team/%2E%2e/other", False),
+    Case(_HOST, "https://models.example/team/.%2e/other", False),
+    Case(_HOST, "https://models.example/team/%2e./other", False),
+    Case(_HOST, "https://models.example/team/%252e%252e/other", False),
+    Case(_HOST, "https://models.example/team/%25252e%25252e/other", False),
+    Case(_HOST, "https://models.example/team/..%2fother", False),
+    Case(_HOST, "https://models.example/team/..%2Fother", False),
+    Case(_HOST, "https://models.example/team/x%2f..%2f..%2fother", False),
+    Case(_HOST, "https://models.example/team/..%252fother", False),
+    Case(_HOST, "https://models.example/team/..\\other", False),
+    Case(_HOST, "https://models.example/team/..%5cother", False),
+    Case(_HOST, "https://models.example/team/..%255Cother", False),
+    Case(_HOST, "https://models.example/team/..;/other", False),
+    Case(_HOST, "https://models.example/team/%c0%ae%c0%ae/other", False),
+    Case(_HOST, "https://models.example/team/..?x", False),
+    Case(_HOST, "https://models.example/team/..#x", False),
+    Case(_HOST, "https://models.example@evil.example/team/x", False),
+    Case(_HOST, "https://models.example:x@evil.example/team/x", False),
+    Case(_HOST, "https://evil.example/https://models.example/team/x", False),
+    Case(_HOST, "https://evil.example#https://models.example/team/x", False),
+    Case(_HOST, "https://evil.example?https://models.example/team/x", False),
+    Case(_HOST, "https://evil.example\\.models.example/team/x", False),
+    Case(_HOST, "https://models.example.evil.example/team/x", False),
+    Case(_HOST, "https://models.example..evil.example/team/x", False),
+    Case(_HOST, "https://modelsxexample/team/x", False),
+    Case(_HOST, "https:/models.example/team/x", False),
+    Case(_HOST, "https:///models.example/team/x", False),
+    Case(_HOST, "https:models.example/team/x", False),
+    Case(_HOST, " https://models.example/team/x", False),
+    Case(_HOST, "https://models.example/team/x\n", False),
+    Case(_HOST, "https://models.example/team/x\x00", False),
+    Case(_HOST, "https://models.example\t/team/x", False),
+    Case(_HOST, "http\u017f://models.example/team/x", False),
+    Case("https://*.kexample.com/", "https://a.\u212aexample.com/x", False),
+    Case(_ANY, "https://evil.example#.example.com/x", False),
+    Case(_ANY, "https://evil.example?.example.com/x", False),
+    Case(_ANY, "https://evil.example/.example.com/x", False),
+    Case(_ANY, "https://evil.example\\.example.com/x", False),
+    Case(_ANY, "https://evil.example@.example.com/x", False),
+    Case(_ANY, "https://evil.example%2f.example.com/x", False),
+    Case(_ANY, "https://evil.example%00.example.com/x", False),
+    Case(_ANY, "https://evil.example\uff0f.example.com/x", False),
+    Case(_ANY, "https://evil.example:80.example.com/x", False),
+    Case(_ANY, "https://[::1].example.com/x", False),
+    Case("https://*/", "https://[::1]/x", False),
+    Case("https://*/", "https://host:22/x", False),
+    Case("s3://models/", "s3://models/../other/x", False),
+    Case("s3://models/team/", "s3://models/team/%2e%2e/x", False),
+    Case("s3://models/", "s3://models@evil/x", False),
+    Case("gs://models/team/", "gs://models/team/../x", False),
+    Case("az://models/team/", "az://models/team/..%2fx", False),
+    Case("hf://org/", "hf://org/../other/repo", False),
+    Case("hf://org/", "hf://org@evil/repo", False),
+    Case("oci://registry.example/models/", "oci://registry.example/models/../x:1", False),
+    Case("mlflow://models/team-a/*", "mlflow://models/team-a/..", False),
+    Case("runs:/abc/", "runs:/abc/../def/model", False),
+    Case("pvc://claim/team/", "pvc://claim/team/../x", False),
+    Case("file:/models/", "file:/models/../etc/passwd", False),
+    Case("file:/models/", "file:///models/%2e%2e/etc/passwd", False),
+    Case("file:/models/", "file://models/x", False),
+    Case("file:/models/", "file:////models/x", False),
+    Case("file:/models/", "file://evil/models/x", False),
+)
+
+CASES = (*ALLOWED, *_PLAINLY_OTHER, *BYPASSES)

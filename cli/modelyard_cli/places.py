@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from modelyard_runtime import errors
+from modelyard_runtime.artifact import addresses, egress, identity, source
 from modelyard_runtime.artifact import credentials as secrets
-from modelyard_runtime.artifact import source
 from modelyard_runtime.artifact import uri as uris
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
@@ -41,4 +41,7 @@ def credentials(environment: Mapping[str, str]) -> secrets.Credentials:
 
 def surroundings(given: secrets.Credentials, environment: Mapping[str, str]) -> source.Surroundings:
     """Gives what sources need: on a person's own machine every path and address is theirs to name."""
-    return source.Surroundings(credentials=given, ambient=environment)
+    everywhere = egress.Policy(
+        allowed=addresses.parse_allowed("0.0.0.0/0,::/0"), identity=identity.read(environment, is_granted=False)
+    )
+    return source.Surroundings(given, environment, egress=egress.Egress(everywhere), file_roots=(Path("/"),))

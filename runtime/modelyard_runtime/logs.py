@@ -43,6 +43,9 @@ def configure(level: str) -> None:
     root.setLevel(level.upper())
     # uvicorn tells at "info" what our own lines tell better.
     logging.getLogger("uvicorn.error").setLevel("DEBUG" if level == "debug" else "WARNING")
+    # At "debug", HTTP clients tell every URL with its query, which may hold a signature.
+    for client in ("urllib3", "httpx", "httpcore"):
+        logging.getLogger(client).setLevel("WARNING")
     logging.captureWarnings(True)
 
 

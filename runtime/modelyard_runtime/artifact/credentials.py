@@ -6,6 +6,7 @@ It must never give a value to a log or an error: a `repr` shows the keys alone.
 """
 
 import dataclasses
+import fnmatch
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -21,6 +22,8 @@ KEYS = (
     "HTTP_USERNAME",
     "HTTP_PASSWORD",
     "HTTP_BEARER_TOKEN",
+    "ALLOWED_HOSTS",
+    "ca.crt",
 )
 
 
@@ -33,6 +36,22 @@ class Credentials:
     def get(self, key: str) -> str | None:
         """Gives the value of a key; None when the Secret lacks it or it is empty."""
         return self.values.get(key) or None
+
+    def require_host(self, host: str) -> None:
+        """Raises `StartFailure` (AccessDenied) when the Secret names hosts that it is for, and this is none of them.
+
+        To be asked before a credential goes to a host, whatever library sends it; `host` is without port.
+        """
+        patterns = [
+            part.strip().lower() for part in (self.get("ALLOWED_HOSTS") or "").split(",") if part.strip()
+        ]
+        name = host.lower().rstrip(".")
+        if patterns and not any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns):
+            raise errors.StartFailure(
+                errors.Reason.ACCESS_DENIED,
+                f"the credentials are not for the host {host!r}: ALLOWED_HOSTS in the credentials Secret does not name "
+                "it; use the Secret of that host, or add the host to the list",
+            )
 
     def __repr__(self) -> str:
         """Gives the keys alone."""

@@ -6,14 +6,14 @@ Called by `__main__`. Nothing parses the artifact before its digest is known to 
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, MutableMapping
 from pathlib import Path
 from typing import TypeVar
 
 from modelyard_runtime import errors, fetchsettings, lifecycle
-from modelyard_runtime.artifact import credentials as secrets
 from modelyard_runtime.artifact import digest as digests
 from modelyard_runtime.artifact import locking, manifest, source, store, transfer
+from modelyard_runtime.artifact import surroundings as surrounding
 from modelyard_runtime.artifact import uri as uris
 from modelyard_runtime.artifact.archives import unpacking
 from modelyard_runtime.artifact.sources import opening
@@ -22,26 +22,26 @@ from modelyard_runtime.formats import detection
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 # Between attempts at one file. The kubelet starts the container again after that: minutes would only hide the reason.
-_RETRY_DELAYS_SECONDS = (0.5, 1.0, 2.0)
+_RETRY_DELAYS_SECONDS = (0.25, 0.5, 1.0, 2.0, 2.0)
 MAX_SAMPLES_BYTES = 16 * 1024**2  # what a server would refuse as one request is no sample either
 
 
 def fetch(
     options: fetchsettings.FetchSettings,
-    ambient: Mapping[str, str],
+    ambient: MutableMapping[str, str],
     enter: Callable[[lifecycle.Stage], None],
     sleep: Callable[[float], None] = time.sleep,
 ) -> manifest.Manifest:
     """Brings the artifact to disk and gives its manifest; raises `StartFailure`.
 
-    `ambient` is the process environment, for the pod's own cloud identity; `enter` is told each stage as it begins.
+    `ambient` is the process environment, for the pod's own cloud identity; it is given the proxy that libraries go out
+    through. `enter` is told each stage as it begins.
     """
     enter(lifecycle.Stage.FETCHING)
     location = uris.parse(options.uri)
     folder = store.Store(options.artifact_dir)
-    surroundings = source.Surroundings(
-        secrets.read(options.credentials_dir, options.credentials_secret), ambient, options.mount_dir
-    )
+    surroundings = surrounding.build(options, ambient)
+    surroundings.egress.announce(ambient)
     _fetch_samples(options, surroundings, folder, _Retrying(sleep))
     wanted = options.digest or options.locked_digest
     if (present := folder.complete(location.shown, wanted)) is not None:

@@ -9,18 +9,22 @@ from pathlib import Path
 from typing import Protocol
 
 from modelyard_runtime.artifact import credentials as secrets
+from modelyard_runtime.artifact import egress as door
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Surroundings:
     """What every source is given beside its URI.
 
-    Credentials, the process environment with the pod's identity, and the folder that volumes are mounted below.
+    Credentials, the process environment with the pod's identity, the folder that volumes are mounted below, the one
+    door out for connections, and the folders in which `file:` may name something.
     """
 
     credentials: secrets.Credentials = secrets.NONE
     ambient: Mapping[str, str] = dataclasses.field(default_factory=dict, repr=False)
     mount_dir: Path = Path("/mnt")
+    egress: door.Egress = dataclasses.field(default_factory=door.Egress)
+    file_roots: tuple[Path, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

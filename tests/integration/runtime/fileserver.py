@@ -100,9 +100,21 @@ def answer_chunked(content: bytes) -> Callable[[Any], None]:
     return answer
 
 
-def redirect(target: str) -> Callable[[Any], None]:
+def answer_until_closed(content: bytes) -> Callable[[Any], None]:
+    """Sends content whose end only the end of the connection tells."""
+
+    def answer(handler: Any) -> None:
+        handler.send_response(200)
+        handler.end_headers()
+        handler.wfile.write(content)
+        handler.close_connection = True
+
+    return answer
+
+
+def redirect(target: str, code: int = 302) -> Callable[[Any], None]:
     """Sends the client elsewhere."""
-    return lambda handler: _send(handler, 302, b"", ("location", target))
+    return lambda handler: _send(handler, code, b"", ("location", target))
 
 
 def in_turn(*answers: Callable[[Any], None]) -> Callable[[Any], None]:

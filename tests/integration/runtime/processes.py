@@ -61,6 +61,9 @@ def environment(folder: Path, program: Program = INSTALLED, /, **variables: str)
         "PYTHONPATH": program.python_path,
         "MODELYARD_ARTIFACT_DIR": str(folder / "artifact"),
         "MODELYARD_TERMINATION_MESSAGE_PATH": str(folder / "termination"),
+        # The tests' servers are on loopback, which nobody may reach by default, and their files are anywhere.
+        "MODELYARD_ALLOWED_ADDRESSES": "127.0.0.0/8,::1/128",
+        "MODELYARD_FILE_ROOTS": "/",
         **mounted,
         **{
             f"MODELYARD_{name}": value

@@ -28,7 +28,8 @@ def web() -> Iterator[fileserver.FileServer]:
 
 def test_a_file_arrives_verified(web: fileserver.FileServer, tmp_path: Path) -> None:
     ended = processes.fetch(tmp_path, f"{web.url}/m.pkl", MODEL_DIGEST=DIGEST)
-    assert (ended.exit_code, ended.termination) == (0, None), ended.log
+    told = {"digest": DIGEST, "format": "sklearn", "bytes": len(MODEL)}
+    assert (ended.exit_code, ended.termination) == (0, told), ended.log
     assert (tmp_path / "artifact/content/m.pkl").read_bytes() == MODEL
     assert json.loads((tmp_path / "artifact/manifest.json").read_bytes()) == {
         "uri": f"{web.url}/m.pkl", "digest": DIGEST, "path": "content/m.pkl", "bytes": len(MODEL),
@@ -125,7 +126,7 @@ FAILURES: dict[str, tuple[Any, dict[str, str], int, str, str, str]] = {
     "no TLS there": (
         lambda web: f"https://127.0.0.1:{web.port}/m.pkl", {}, 69, "FetchFailed", "Fetching", "does not speak TLS",
     ),
-    "no length": (lambda web: f"{web.url}/chunked", {}, 69, "FetchFailed", "Fetching", "Content-Length"),
+    "no length and no chunks": (lambda web: f"{web.url}/open", {}, 69, "FetchFailed", "Fetching", "Content-Length"),
     "more bytes than allowed": (
         lambda web: f"{web.url}/m.pkl", {"MAX_ARTIFACT_BYTES": "5001"}, 73, "ArtifactTooLarge", "Fetching", "5001",
     ),
@@ -151,7 +152,7 @@ def test_a_failure_has_its_reason_code_and_remedy(
 ) -> None:
     web.routes["/broken"] = fileserver.answer_code(500)
     web.routes["/part"] = fileserver.answer_part(MODEL)
-    web.routes["/chunked"] = fileserver.answer_chunked(MODEL)
+    web.routes["/open"] = fileserver.answer_until_closed(MODEL)
     web.routes["/page"] = fileserver.answer_bytes(b"<html><body>Sign in</body></html>")
     uri, variables, code, reason, stage, words = FAILURES[case]
     ended = processes.fetch(tmp_path, uri(web), **variables)

@@ -4,7 +4,6 @@ Chosen by `sources.opening`; `objectstore` does the talking. What the credential
 """
 
 import urllib.parse
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import obstore.store
@@ -28,15 +27,14 @@ _POD_IDENTITY = (
 
 def build(location: uris.Location, surroundings: source.Surroundings) -> "S3Source":
     """Gives the source of a URI."""
-    return S3Source(location, surroundings.credentials, surroundings.ambient)
+    return S3Source(location, surroundings)
 
 
 class S3Source:
     """An object, or with a trailing slash every object under a prefix, of an S3 server."""
 
-    def __init__(
-        self, location: uris.Location, credentials: secrets.Credentials, ambient: Mapping[str, str]
-    ) -> None:
+    def __init__(self, location: uris.Location, surroundings: source.Surroundings) -> None:
+        credentials = surroundings.credentials
         endpoint_url = credentials.get("AWS_ENDPOINT_URL")
         endpoint = urllib.parse.urlsplit(endpoint_url) if endpoint_url else None
         self._key = location.path
@@ -46,11 +44,16 @@ class S3Source:
             server=f"the S3 server at {endpoint.netloc.rpartition('@')[2]}" if endpoint else "Amazon S3",
             key_names="AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
             has_credentials=credentials.get("AWS_ACCESS_KEY_ID") is not None,
+            take_failure=surroundings.egress.take_failure,
         )
+        config = _s3_config(credentials, surroundings)
+        if not config.get("skip_signature"):
+            region = config["region"]
+            credentials.require_host((endpoint and endpoint.hostname) or f"s3.{region}.amazonaws.com")
         try:
             self._store = obstore.store.S3Store(
                 location.host,
-                config=_s3_config(credentials, ambient),
+                config=config,
                 client_options=objectstore.client_options(
                     endpoint is not None and endpoint.scheme == "http", {}
                 ),
@@ -73,7 +76,8 @@ class S3Source:
         return objectstore.open_object(self._store, self._key + file.path, self._place, span)
 
 
-def _s3_config(credentials: secrets.Credentials, ambient: Mapping[str, str]) -> "S3Config":
+def _s3_config(credentials: secrets.Credentials, surroundings: source.Surroundings) -> "S3Config":
+    ambient = surroundings.ambient
     config: S3Config = {"region": credentials.get("AWS_REGION") or ambient.get("AWS_REGION") or "us-east-1"}
     if (endpoint_url := credentials.get("AWS_ENDPOINT_URL")) is not None:
         config["endpoint"] = endpoint_url
@@ -83,8 +87,7 @@ def _s3_config(credentials: secrets.Credentials, ambient: Mapping[str, str]) -> 
         config["secret_access_key"] = secret_access_key
     if (session_token := credentials.get("AWS_SESSION_TOKEN")) is not None:
         config["session_token"] = session_token
-    has_identity = any(ambient.get(variable) for variable in _POD_IDENTITY)
-    if access_key_id is None and endpoint_url is not None and not has_identity:
-        # A server of one's own, no key and no identity: the cloud's metadata service could only delay the answer.
+    if access_key_id is None and not surroundings.egress.policy.identity.is_given:
+        # Nobody gave this pod an identity, so the node's is none of its business.
         config["skip_signature"] = True
     return config

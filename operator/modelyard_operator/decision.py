@@ -20,6 +20,7 @@ from modelyard_operator import (
     marks,
     objects,
     plan,
+    policy,
     recovery,
     revisions,
     rollout,
@@ -54,9 +55,12 @@ def decide(
         visit = _aim(model_deployment, visit, settings, turn)
         annotations = model_deployment.spec.service.annotations
         pod.check_metadata("spec.service.annotations", annotations, settings)
+        broken = _check_policy(model_deployment, visit, settings)
         actions, visit = _actions(model_deployment, visit, settings)
     except (errors.Stalled, errors.Waiting) as outcome:
         return Decision(msgspec.structs.replace(visit, outcome=outcome))
+    if broken is not None:
+        visit = msgspec.structs.replace(visit, outcome=broken)
     if model_deployment.spec.paused:
         held = tuple(str(action) for action in actions)
         return Decision(msgspec.structs.replace(visit, held=held))
@@ -76,12 +80,37 @@ def _aim(
     target = rollout.choose(model_deployment, wanted, ours)
     update = updates.judge(model_deployment, target, ours, settings)
     update = msgspec.structs.replace(update, turn=turn)
+    if update.state is updates.State.DUE and policy.violation(
+        model_deployment, update.newer, settings.policy
+    ):
+        # It must not take the others' turn for what it may not do.
+        update = msgspec.structs.replace(update, state=updates.State.IDLE)
     if update.state is updates.State.DUE and turn is updates.Turn.GRANTED:
         wanted = updates.revision_for(model_deployment, update, ours.revisions)
         target = rollout.Target(wanted)
     return msgspec.structs.replace(
         visit, model_deployment=model_deployment, revision=wanted, target=target, update=update
     )
+
+
+def _check_policy(
+    model_deployment: api.ModelDeployment, visit: visits.Visit, settings: config.OperatorConfig
+) -> errors.Stalled | None:
+    """Give the rule that is broken by what the Deployment runs already: it is told, and the pods are left alone.
+
+    Nothing is applied that would start what the rules forbid: a revision that the Deployment doesn't run, or more pods.
+
+    Raises:
+        errors.Stalled: PolicyViolation.
+    """
+    policy.check_size(model_deployment, settings.policy)
+    update = visit.update
+    is_adopted = update.state is updates.State.DUE and update.turn is updates.Turn.GRANTED
+    image = update.newer if is_adopted else update.image
+    broken = policy.violation(model_deployment, image, settings.policy)
+    if broken is not None and revisions.deployed(visit.ours) != visit.revision:
+        raise broken
+    return broken
 
 
 def _actions(

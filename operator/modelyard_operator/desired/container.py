@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from modelyard_operator import api, config, naming, quantities, runtimespec, spec, validationspec
-from modelyard_operator.desired import sources
+from modelyard_operator.desired import restrictions, signing, sources
 
 PRE_STOP_SECONDS = 5  # endpoints need a moment to forget the pod; until then it serves as before
 DEFAULT_REQUESTS: Mapping[str, int | str] = {"cpu": "100m", "memory": "256Mi"}
@@ -36,7 +36,10 @@ def build_fetch(
     env[naming.ENV_MAX_ARTIFACT_BYTES] = str(settings.artifact_bytes)
     if checks.samples_uri:
         env[naming.ENV_SAMPLES_URI] = checks.samples_uri
+    env |= restrictions.of_fetch(model_deployment, offer, settings)
+    env |= signing.env(model)
     mounts: list[dict[str, Any]] = [_ARTIFACT_MOUNT, _TMP_MOUNT, *sources.mounts(model_deployment.spec)]
+    mounts += signing.mounts(model)
     if model.credentials is not None:
         # Files: an environment is in the process list, and a key of the Secret could set LD_PRELOAD there.
         env[naming.ENV_CREDENTIALS_DIR] = naming.CREDENTIALS_DIR
@@ -47,21 +50,26 @@ def build_fetch(
     return {**_build(model_deployment, naming.FETCH, offer.image, env), "volumeMounts": mounts}
 
 
-def build_prepare(model_deployment: api.ModelDeployment, offer: config.RuntimeClass) -> dict[str, Any]:
+def build_prepare(
+    model_deployment: api.ModelDeployment, offer: config.RuntimeClass, settings: config.OperatorConfig
+) -> dict[str, Any]:
     """Give the init container that converts the model for a faster engine, once for all restarts of `serve`."""
     env = {**_format(model_deployment), **_loading(model_deployment, offer)}
+    env |= restrictions.of_loading(model_deployment, settings)
     container = _build(model_deployment, naming.PREPARE, offer.image, env)
     container["volumeMounts"] = [_ARTIFACT_MOUNT, _TMP_MOUNT]
     return container
 
 
-def build_serve(model_deployment: api.ModelDeployment, offer: config.RuntimeClass) -> dict[str, Any]:
+def build_serve(
+    model_deployment: api.ModelDeployment, offer: config.RuntimeClass, settings: config.OperatorConfig
+) -> dict[str, Any]:
     """Give the container that answers predictions."""
     runtime, access = model_deployment.spec.runtime, model_deployment.spec.access
     env = {naming.ENV_MODEL_NAME: model_deployment.model_name, **_format(model_deployment)}
     env[naming.ENV_PORT] = str(naming.HTTP_PORT)
     env[naming.ENV_DRAIN_SECONDS] = str(model_deployment.spec.pod.drain_seconds)
-    env |= _loading(model_deployment, offer)
+    env |= _loading(model_deployment, offer) | restrictions.of_loading(model_deployment, settings)
     if runtime.workers != 1:
         env[naming.ENV_WORKERS] = str(runtime.workers)
     if runtime.batching.max_size != runtimespec.Batching().max_size:

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from modelyard_operator import api, catalogue, config, errors, naming, podspec, spec, validationspec
-from modelyard_operator.desired import container, sources
+from modelyard_operator.desired import container, signing, sources
 from modelyard_operator.objects import Manifest
 
 USER_ID = 10001
@@ -40,12 +40,20 @@ def render(model_deployment: api.ModelDeployment, revision: str, settings: confi
     _check_samples(model_deployment.spec.validation)
     name = model_deployment.identity.name
     metadata: dict[str, Any] = {
-        "labels": {**pod.labels, **naming.child_labels(name), naming.LABEL_REVISION: revision}
+        "labels": {
+            **offer.pod_labels,
+            **pod.labels,
+            **naming.child_labels(name),
+            naming.LABEL_REVISION: revision,
+        }
     }
-    if pod.annotations:
-        metadata["annotations"] = dict(pod.annotations)
+    annotations = {**pod.annotations}
+    if offer.service_account_name:
+        annotations |= naming.IDENTITY_FOR_FETCH_ONLY
+    if annotations:
+        metadata["annotations"] = annotations
     init_containers = _init_containers(model_deployment, offer, settings)
-    serve = container.build_serve(model_deployment, offer)
+    serve = container.build_serve(model_deployment, offer, settings)
     if not model_deployment.spec.model.digest:
         init_containers[0] = container.with_lock(init_containers[0], revision)
         serve = container.with_lock(serve, revision)
@@ -58,7 +66,7 @@ def render(model_deployment: api.ModelDeployment, revision: str, settings: confi
         "containers": [serve],
         "volumes": _volumes(model_deployment.spec, settings),
     }
-    body |= _placement(name, pod)
+    body |= _identity(offer) | _placement(name, pod)
     return {"metadata": metadata, "spec": sources.with_pull_secrets(body, model_deployment.spec)}
 
 
@@ -100,7 +108,7 @@ def _init_containers(
     # `prepare` also where nothing is to be accelerated: it tries the model, with limits, before `serve` loads it.
     return [
         container.build_fetch(model_deployment, offer, settings),
-        container.build_prepare(model_deployment, offer),
+        container.build_prepare(model_deployment, offer, settings),
     ]
 
 
@@ -110,6 +118,7 @@ def _volumes(asked: spec.Spec, settings: config.OperatorConfig) -> list[dict[str
         {"name": naming.TMP_VOLUME, "emptyDir": {"sizeLimit": TMP_SIZE_LIMIT}},
     ]
     volumes += sources.volumes(asked)
+    volumes += signing.volumes(asked.model)
     access, credentials = asked.access, asked.model.credentials
     if credentials:
         volumes.append(_secret(naming.CREDENTIALS_VOLUME, credentials.secret_name))
@@ -123,6 +132,15 @@ def _volumes(asked: spec.Spec, settings: config.OperatorConfig) -> list[dict[str
 def _secret(name: str, secret_name: str) -> dict[str, Any]:
     # Optional, so that the pod starts and the runtime itself says what is missing; it doesn't serve without it.
     return {"name": name, "secret": {"secretName": secret_name, "optional": True, "defaultMode": 0o440}}
+
+
+def _identity(offer: config.RuntimeClass) -> dict[str, Any]:
+    identity: dict[str, Any] = {}
+    if offer.service_account_name:
+        identity["serviceAccountName"] = offer.service_account_name
+    if offer.image_pull_secrets:
+        identity["imagePullSecrets"] = [{"name": name} for name in offer.image_pull_secrets]
+    return identity
 
 
 def _placement(name: str, pod: podspec.Pod) -> dict[str, Any]:

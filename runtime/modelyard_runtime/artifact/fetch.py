@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from modelyard_runtime import errors, fetchsettings, lifecycle
 from modelyard_runtime.artifact import digest as digests
-from modelyard_runtime.artifact import locking, manifest, source, store, transfer
+from modelyard_runtime.artifact import locking, manifest, policy, source, store, transfer
 from modelyard_runtime.artifact import surroundings as surrounding
 from modelyard_runtime.artifact import uri as uris
 from modelyard_runtime.artifact.archives import unpacking
@@ -38,6 +38,7 @@ def fetch(
     through. `enter` is told each stage as it begins.
     """
     enter(lifecycle.Stage.FETCHING)
+    policy.check(options)
     location = uris.parse(options.uri)
     folder = store.Store(options.artifact_dir)
     surroundings = surrounding.build(options, ambient)
@@ -59,7 +60,7 @@ def fetch(
     unpacked = unpacking.unpack(staged, options.max_artifact_bytes)
     if unpacked is not None:
         staged, size_bytes = unpacked.path, unpacked.size_bytes
-    detection.require_known(staged, options.model_format)
+    policy.check_format(options.rules, detection.require_known(staged, options.model_format))
     content_digest = unpacked.digest if unpacked is not None else None
     return folder.commit(staged, location.shown, actual_digest, size_bytes, content_digest)
 

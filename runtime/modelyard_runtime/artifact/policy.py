@@ -1,0 +1,44 @@
+"""The administrator's rules, asked again where the bytes are fetched.
+
+The operator has asked them before it started the pod; this is for what it can't know, the format of the artifact, and
+for a pod template that came by another way. Called by `artifact.fetch`: `check` before anything is opened,
+`check_format` once the bytes are there and right. Pure.
+"""
+
+from modelyard_runtime import errors, fetchsettings
+from modelyard_runtime.artifact import patterns
+
+
+def check(options: fetchsettings.FetchSettings) -> None:
+    """Raises `StartFailure` (PolicyViolation) where the rules forbid to fetch what is asked for."""
+    rules = options.rules
+    if rules.requires_digest and options.digest is None:
+        raise _violation(
+            "requireDigest: spec.model.digest must pin the artifact. Write sha256: and the 64 hexadecimal digits of"
+            " its digest."
+        )
+    named = {"spec.model.uri": options.uri, "spec.validation.samplesURI": options.samples_uri or ""}
+    for field, uri in named.items() if rules.allowed_uris else ():
+        if uri and patterns.is_ambiguous(uri):
+            raise _violation(
+                f"allowedURIs: {field} may lead elsewhere than it reads. Write it without '.' and '..' as parts (also"
+                " encoded), backslashes and a user."
+            )
+        if uri and not any(patterns.allows(pattern, uri) for pattern in rules.allowed_uris):
+            raise _violation(
+                f"allowedURIs: {field} is not under what this namespace may use: {', '.join(rules.allowed_uris)}."
+                " Keep the artifact there, or ask the administrator."
+            )
+
+
+def check_format(rules: fetchsettings.Rules, model_format: str) -> None:
+    """Raises `StartFailure` (PolicyViolation) where the rules forbid the artifact's format."""
+    if rules.allowed_formats and model_format not in rules.allowed_formats:
+        raise _violation(
+            f"allowedFormats: the artifact is of the format {model_format}, and this namespace may use:"
+            f" {', '.join(rules.allowed_formats)}. Save the model in another format, or ask the administrator."
+        )
+
+
+def _violation(words: str) -> errors.StartFailure:
+    return errors.StartFailure(errors.Reason.POLICY_VIOLATION, f"policy.{words}")

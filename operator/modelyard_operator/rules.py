@@ -81,6 +81,13 @@ SECRET_NAME = (
     ),
 )
 
+SECRET_KEY = (
+    matches(
+        r"^[-._a-zA-Z0-9]+$",
+        "must be a key of the Secret: letters, digits, '-', '.' and '_'",
+    ),
+)
+
 CLASS_NAME = (
     matches(
         r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$",

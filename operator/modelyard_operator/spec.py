@@ -18,6 +18,7 @@ from modelyard_operator import (
     podspec,
     rules,
     runtimespec,
+    signaturespec,
     uri_rules,
     validationspec,
 )
@@ -85,6 +86,16 @@ class Model(fields.Type, frozen=True):
     credentials: (
         Annotated[
             Credentials, fields.doc("Credentials for fetching the artifact; public artifacts need none.")
+        ]
+        | None
+    ) = None
+    signature: (
+        Annotated[
+            signaturespec.Signature,
+            fields.doc(
+                "Whose OpenSSF model signature the artifact must have, as `model_signing sign key` makes it. A pod with"
+                " an artifact that isn't signed so fails with SignatureInvalid."
+            ),
         ]
         | None
     ) = None

@@ -23,6 +23,10 @@ FULL: dict[str, Any] = {
         "format": "sklearn",
         "digest": "sha256:" + "a" * 64,
         "credentials": {"secretName": "models-s3"},
+        "signature": {
+            "publicKey": {"secretName": "team-key", "key": "team.pub"},
+            "uri": "s3://models/iris/signature",
+        },
         "name": "Iris.v2",
     },
     "runtime": {
@@ -77,6 +81,8 @@ def test_fetch_reads_every_variable_that_is_rendered_for_it() -> None:
     assert str(read.artifact_dir) == naming.ARTIFACT_DIR
     assert read.max_artifact_bytes == 10 * 2**30
     assert read.samples_uri == "s3://models/iris/samples.json"
+    key_dir = Path(naming.SIGNATURE_KEY_DIR)
+    assert read.signature == fetchsettings.SignatureSettings(key_dir, "team.pub", "s3://models/iris/signature")
     assert settings.process_settings(_environment(container)).log_level == "debug"
 
 

@@ -131,6 +131,19 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
         "in the same namespace",
     ),
     "credentials without a Secret": (spec(model={"credentials": {}}), "secretName"),
+    "a signature without a key": (spec(model={"signature": {}}), "publicKey"),
+    "a signature by a key of another namespace": (
+        spec(model={"signature": {"publicKey": {"secretName": "other/key"}}}),
+        "in the same namespace",
+    ),
+    "a key of the Secret with a slash": (
+        spec(model={"signature": {"publicKey": {"secretName": "team", "key": "../x"}}}),
+        "must be a key of the Secret",
+    ),
+    "a signature on a user's server": (
+        spec(model={"signature": {"publicKey": {"secretName": "team"}, "uri": "https://me@host/iris.sig"}}),
+        "must not contain a user or password",
+    ),
     "a model name with a slash": (spec(model={"name": "a/b"}), "letters, digits"),
     "replicas and autoscaling": (spec(replicas=2, autoscaling={"maxReplicas": 3}), "not both"),
     "negative replicas": (spec(replicas=-1), "spec.replicas"),

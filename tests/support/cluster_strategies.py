@@ -21,6 +21,10 @@ _MODEL = st.fixed_dictionaries(
         "format": st.just("sklearn"),
         "digest": st.sampled_from(["sha256:" + "a" * 64, "sha256:" + "b" * 64]),
         "credentials": st.fixed_dictionaries({"secretName": _NAMES}),
+        "signature": st.fixed_dictionaries(
+            {"publicKey": st.fixed_dictionaries({"secretName": _NAMES}, optional={"key": _NAMES})},
+            optional={"uri": st.just("s3://models/iris.sig")},
+        ),
         "name": _NAMES,
     },
 )

@@ -172,6 +172,10 @@ MODELS: dict[str, Case] = {
         "spec.model.credentials.secretName",
         _spec(model={"credentials": {"secretName": "missing"}}),
     ),
+    "a key that does not exist": (
+        "spec.model.signature.publicKey.secretName",
+        _spec(model={"signature": {"publicKey": {"secretName": "missing"}}}),
+    ),
     "a bucket of nothing but dots": ("spec.model.uri", _spec(model={"uri": "s3://../x"})),
     "a host with a port out of range": ("spec.model.uri", _spec(model={"uri": "http://host:99999/x"})),
     "an address in brackets": ("spec.model.uri", _spec(model={"uri": "http://[::1]/x"})),

@@ -8,7 +8,7 @@ import logging
 import time
 from collections.abc import Callable, MutableMapping
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from modelyard_runtime import errors, fetchsettings, lifecycle
 from modelyard_runtime.artifact import digest as digests
@@ -18,6 +18,9 @@ from modelyard_runtime.artifact import uri as uris
 from modelyard_runtime.artifact.archives import unpacking
 from modelyard_runtime.artifact.sources import opening
 from modelyard_runtime.formats import detection
+
+if TYPE_CHECKING:
+    from modelyard_runtime.artifact import signature
 
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
@@ -57,12 +60,50 @@ def fetch(
     enter(lifecycle.Stage.VERIFYING)
     _verify_digest(options.digest, actual_digest, location.shown)
     locking.check(options.locked_digest, actual_digest, location.shown)
+    kept = _check_signature(options, surroundings, staged, actual_digest, retrying)
     unpacked = unpacking.unpack(staged, options.max_artifact_bytes)
     if unpacked is not None:
         staged, size_bytes = unpacked.path, unpacked.size_bytes
     policy.check_format(options.rules, detection.require_known(staged, options.model_format))
     content_digest = unpacked.digest if unpacked is not None else None
+    if kept is not None:
+        content_digest, size_bytes = kept.digest, kept.size_bytes
     return folder.commit(staged, location.shown, actual_digest, size_bytes, content_digest)
+
+
+def _check_signature(
+    options: fetchsettings.FetchSettings,
+    surroundings: source.Surroundings,
+    staged: Path,
+    digest: str,
+    retrying: "_Retrying",
+) -> "signature.Kept | None":
+    """Verifies the signature that is asked for; gives what it leaves of a folder."""
+    if (asked := options.signature) is None:
+        return None
+    # Here, because its library takes a tenth of a second to import.
+    from modelyard_runtime.artifact import signature, signature_bundle  # noqa: PLC0415
+
+    def read() -> bytes:
+        location = uris.parse(signature.uri_of(asked, options.uri))
+        target = staged.with_name(f"{staged.name}.signature")
+        try:
+            origin = opening.open_source(location, surroundings)
+            listing = retrying.run(origin.list_files)
+            progress = transfer.Progress(location.shown)
+            retrying.run(_attempt(origin, listing.files[0], target, signature.MAX_BYTES, progress))
+        except errors.StartFailure as failure:
+            if failure.reason is not errors.Reason.ARTIFACT_NOT_FOUND:
+                raise
+            raise signature_bundle.failure(
+                f"there is no signature at {location.shown}; sign the artifact with `model_signing sign key` and put"
+                " the signature there, or name it in spec.model.signature.uri"
+            ) from None
+        content = target.read_bytes()
+        target.unlink()
+        return content
+
+    return signature.check(asked, staged, digest, read)
 
 
 def _fetch_samples(

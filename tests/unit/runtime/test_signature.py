@@ -1,0 +1,348 @@
+"""Only what the holder of the key has signed is committed; every other case is refused in words."""
+
+import copy
+import hashlib
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import joblib
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from modelyard_runtime import errors, fetchsettings
+from modelyard_runtime.artifact import digest, fetch, manifest, signature, signature_bundle
+from modelyard_runtime.artifact.archives import unpacking
+from tests.support import archive_making, signing
+
+KEY, OTHER_KEY = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
+INVALID = errors.Reason.SIGNATURE_INVALID
+
+
+@pytest.fixture
+def keys(tmp_path: Path) -> Path:
+    """The mounted Secret."""
+    folder = tmp_path / "keys"
+    folder.mkdir()
+    (folder / "key.pub").write_bytes(signing.pem(KEY))
+    return folder
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    joblib.dump([1, 2, 3], tmp_path / "m.joblib")
+    return tmp_path / "m.joblib"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    root = tmp_path / "models"
+    (root / "deep").mkdir(parents=True)
+    joblib.dump([1, 2, 3], root / "model.joblib")
+    (root / "deep" / "notes.txt").write_text("hello")
+    (root / ".gitattributes").write_text("* lfs")
+    return root
+
+
+def _fetch(uri: str, target: Path, keys: Path, **changes: Any) -> manifest.Manifest:
+    environment = {
+        "MODELYARD_MODEL_URI": uri,
+        "MODELYARD_ARTIFACT_DIR": str(target / "artifact"),
+        "MODELYARD_FILE_ROOTS": str(target),
+        "MODELYARD_SIGNATURE_KEY_DIR": str(keys),
+        **changes,
+    }
+    return fetch.fetch(fetchsettings.read(environment), {}, lambda _: None)
+
+
+def _refused(uri: str, target: Path, keys: Path, reason: errors.Reason = INVALID, **changes: Any) -> str:
+    with pytest.raises(errors.StartFailure) as caught:
+        _fetch(uri, target, keys, **changes)
+    assert caught.value.reason is reason, caught.value.message
+    assert not (target / "artifact/manifest.json").exists()
+    return caught.value.message
+
+
+def test_a_signed_file_is_served(model: Path, tmp_path: Path, keys: Path) -> None:
+    Path(f"{model}.sig").write_bytes(signing.sign(model, KEY))
+    found = _fetch(f"file://{model}", tmp_path, keys)
+    assert found.digest == digest.of_file(model)
+    assert found.content_digest is None
+    assert sorted(path.name for path in (tmp_path / "artifact").rglob("*")) == [
+        "content",
+        "m.joblib",
+        "manifest.json",
+    ]
+
+
+def test_the_signature_may_be_elsewhere_and_the_key_called_otherwise(
+    model: Path, tmp_path: Path, keys: Path
+) -> None:
+    (tmp_path / "elsewhere").write_bytes(signing.sign(model, OTHER_KEY))
+    (keys / "team").write_bytes(signing.pem(KEY) + b"\n# the key of last year\n" + signing.pem(OTHER_KEY))
+    named = {"MODELYARD_SIGNATURE_KEY": "team", "MODELYARD_SIGNATURE_URI": f"file://{tmp_path}/elsewhere"}
+    assert _fetch(f"file://{model}", tmp_path, keys, **named).digest == digest.of_file(model)
+
+
+@pytest.mark.parametrize(
+    "curve", [ec.SECP256R1(), ec.SECP384R1(), ec.SECP521R1()], ids=lambda curve: curve.name
+)
+def test_each_curve_of_the_form_is_read(curve: ec.EllipticCurve, model: Path) -> None:
+    key = ec.generate_private_key(curve)
+    signed = signature_bundle.verify(signing.sign(model, key), signature_bundle.read_keys(signing.pem(key)))
+    assert signed.files == {".": hashlib.sha256(model.read_bytes()).hexdigest()}
+
+
+def test_a_folder_has_its_signature_inside_and_what_is_unsigned_is_removed(
+    folder: Path, tmp_path: Path, keys: Path
+) -> None:
+    (folder / ".git").mkdir()
+    (folder / ".git" / "model.joblib").write_bytes(b"evil")
+    (folder / "model.sig").write_bytes(signing.sign(folder, KEY, ["model.sig", ".git", ".gitattributes"]))
+    found = _fetch(f"file://{folder}/", tmp_path, keys)
+    content = tmp_path / "artifact/content/models"
+    assert found.digest == digest.of_path(folder)
+    assert found.content_digest == digest.of_path(content)
+    assert found.bytes == sum(path.stat().st_size for path in content.rglob("*") if path.is_file())
+    assert {path.name for path in content.rglob("*") if path.is_file()} == {"model.joblib", "notes.txt"}
+    assert _fetch(f"file://{folder}/", tmp_path, keys) == found
+
+
+def test_an_archive_is_signed_as_it_is_published(tmp_path: Path, keys: Path, model: Path) -> None:
+    archive = tmp_path / "m.zip"
+    archive.write_bytes(archive_making.zipped(("m.joblib", model.read_bytes())))
+    Path(f"{archive}.sig").write_bytes(signing.sign(archive, KEY))
+    assert _fetch(f"file://{archive}", tmp_path, keys).path == "content/m"
+
+
+def test_an_archive_is_not_unpacked_before_its_signature_is_right(
+    tmp_path: Path, keys: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unexpected(*arguments: object) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr(unpacking, "unpack", unexpected)
+    archive = tmp_path / "m.tar"
+    archive.write_bytes(archive_making.tar(archive_making.file("m.joblib")))
+    Path(f"{archive}.sig").write_bytes(signing.sign(archive, OTHER_KEY))
+    assert "was signed with the key" in _refused(f"file://{archive}", tmp_path, keys)
+
+
+def test_blake2_counts_too(folder: Path) -> None:
+    statement = signing.statement(folder, algorithm="blake2b")
+    content = json.dumps(signing.bundle(statement, KEY)).encode()
+    signed = signature_bundle.verify(content, signature_bundle.read_keys(signing.pem(KEY)))
+    assert signature._check_folder(signed, folder, None) is None
+
+
+def _no_signature(model: Path) -> str:
+    return f"there is no signature at file://{model}.sig"
+
+
+def _other_key(model: Path) -> str:
+    Path(f"{model}.sig").write_bytes(signing.sign(model, OTHER_KEY))
+    other, given = (hashlib.sha256(signing.pem(key)).hexdigest()[:12] for key in (OTHER_KEY, KEY))
+    return f"signed with the key {other}…, and the key that is asked for is {given}…"
+
+
+def _other_bytes(model: Path) -> str:
+    Path(f"{model}.sig").write_bytes(signing.sign(model, KEY))
+    joblib.dump([1, 2, 4], model)
+    return "not the one that was signed"
+
+
+def _of_a_folder(model: Path) -> str:
+    content = model.read_bytes()
+    model.unlink()
+    model.mkdir()
+    (model / "m").write_bytes(content)
+    Path(f"{model}.sig").write_bytes(signing.sign(model, KEY))
+    (model / "m").unlink()
+    model.rmdir()
+    model.write_bytes(content)
+    return "is of a folder"
+
+
+def _too_long(model: Path) -> str:
+    with Path(f"{model}.sig").open("wb") as file:
+        file.truncate(signature.MAX_BYTES + 1)
+    return "MODELYARD_MAX_ARTIFACT_BYTES"
+
+
+@pytest.mark.parametrize("spoil", [_no_signature, _other_key, _other_bytes, _of_a_folder])
+def test_a_file_that_is_not_signed_is_refused(
+    spoil: Callable[[Path], str], model: Path, tmp_path: Path, keys: Path
+) -> None:
+    says = spoil(model)
+    assert says in _refused(f"file://{model}", tmp_path, keys)
+
+
+def test_a_signature_without_end_is_not_read(model: Path, tmp_path: Path, keys: Path) -> None:
+    _too_long(model)
+    _refused(f"file://{model}", tmp_path, keys, errors.Reason.ARTIFACT_TOO_LARGE)
+
+
+def _add_extra(folder: Path) -> str:
+    (folder / "extra.bin").write_bytes(b"")
+    return "'extra.bin' is not signed"
+
+
+def _add_many(folder: Path) -> str:
+    for number in range(5):
+        (folder / f"extra{number}").write_bytes(b"")
+    return "'extra0', 'extra1', 'extra2' and 2 more is not signed"
+
+
+def _change_one(folder: Path) -> str:
+    (folder / "deep" / "notes.txt").write_text("hallo")
+    return "'deep/notes.txt' is not the file that was signed"
+
+
+def _lose_one(folder: Path) -> str:
+    (folder / "deep" / "notes.txt").unlink()
+    return "'deep/notes.txt' was signed and is missing"
+
+
+def _lose_signature(folder: Path) -> str:
+    (folder / "model.sig").unlink()
+    return "has no file model.sig"
+
+
+def _of_one_file(folder: Path) -> str:
+    (folder / "model.sig").write_bytes(signing.sign(folder / "model.joblib", KEY))
+    return "is of a single file"
+
+
+def _leave_out_everything(folder: Path) -> str:
+    statement = signing.statement(folder, ["model.sig"])
+    statement["predicate"]["serialization"]["ignore_paths"] = [".", "./", ""]
+    (folder / "model.sig").write_text(json.dumps(signing.bundle(statement, KEY)))
+    (folder / "extra.bin").write_bytes(b"")
+    return "'extra.bin' is not signed"
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [_add_extra, _add_many, _change_one, _lose_one, _lose_signature, _of_one_file, _leave_out_everything],
+)
+def test_a_folder_that_is_not_signed_is_refused(
+    spoil: Callable[[Path], str], folder: Path, tmp_path: Path, keys: Path
+) -> None:
+    (folder / "model.sig").write_bytes(signing.sign(folder, KEY, ["model.sig"]))
+    says = spoil(folder)
+    assert says in _refused(f"file://{folder}/", tmp_path, keys)
+
+
+Spoil = Callable[[dict[str, Any]], object]
+STATEMENTS: dict[str, tuple[Spoil, str]] = {
+    "another type": (lambda one: one.update(_type="x"), "none of model signing"),
+    "another predicate": (lambda one: one.update(predicateType="https://slsa.dev/provenance/v1"), "none of model"),
+    "no subject": (lambda one: one.update(subject=[]), "none of model signing"),
+    "two subjects": (lambda one: one["subject"].append(one["subject"][0]), "none of model signing"),
+    "another root": (lambda one: one["subject"][0]["digest"].update(sha256="0" * 64), "contradicts itself"),
+    "the same name twice": (lambda one: one["predicate"]["resources"].append(one["predicate"]["resources"][0]),
+                            "contradicts itself"),
+    "shards": (lambda one: one["predicate"]["serialization"].update(method="shards"), "method shards"),
+    "blake3": (lambda one: one["predicate"]["resources"][0].update(algorithm="blake3"), "not supported"),
+    "md5": (lambda one: one["predicate"]["resources"][0].update(algorithm="md5"), "not supported"),
+    "no resource": (lambda one: one["predicate"].update(resources=[]), "not supported"),
+    "a digest that is none": (lambda one: one["predicate"]["resources"][0].update(digest="xyz"), "none of model"),
+}  # fmt: skip
+BUNDLES: dict[str, tuple[Spoil, str]] = {
+    "another form": (lambda one: one.update(mediaType="x"), "of another kind"),
+    "another payload": (lambda one: one["dsseEnvelope"].update(payloadType="x"), "of another kind"),
+    "without a key": (lambda one: one.update(verificationMaterial={"certificate": {"rawBytes": "AA=="}}), "without a"),
+    "no signature": (lambda one: one["dsseEnvelope"].update(signatures=[]), "no bundle"),
+    "signature that is no base64": (lambda one: one["dsseEnvelope"]["signatures"][0].update(sig="%"), "not base64"),
+    "empty signature": (lambda one: one["dsseEnvelope"]["signatures"][0].update(sig=""), "altered"),
+    "signature of nothing": (lambda one: one["dsseEnvelope"]["signatures"][0].update(sig="MAYCAQACAQA="), "altered"),
+    "payload changed": (lambda one: one["dsseEnvelope"].update(payload="e30="), "altered"),
+    "hint of another key": (lambda one: one["verificationMaterial"]["publicKey"].update(hint="0" * 64)
+                            or one["dsseEnvelope"].update(payload="e30="), "with the key 000000000000…"),
+    "hint that is none": (lambda one: one["verificationMaterial"]["publicKey"].update(hint="\x1b[31m")
+                          or one["dsseEnvelope"].update(payload="e30="), "with another key,"),
+}  # fmt: skip
+
+
+def _verify(content: bytes) -> str:
+    with pytest.raises(errors.StartFailure) as caught:
+        signature_bundle.verify(content, signature_bundle.read_keys(signing.pem(KEY)))
+    assert caught.value.reason is INVALID
+    assert caught.value.message.isprintable()
+    return caught.value.message
+
+
+@pytest.mark.parametrize("what", STATEMENTS)
+def test_a_signed_statement_of_another_kind_is_refused(what: str, model: Path) -> None:
+    spoil, says = STATEMENTS[what]
+    statement = signing.statement(model)
+    spoil(statement)
+    assert says in _verify(json.dumps(signing.bundle(statement, KEY)).encode())
+
+
+@pytest.mark.parametrize("what", BUNDLES)
+def test_a_damaged_bundle_is_refused(what: str, model: Path) -> None:
+    spoil, says = BUNDLES[what]
+    bundle = copy.deepcopy(signing.bundle(signing.statement(model), KEY))
+    spoil(bundle)
+    assert says in _verify(json.dumps(bundle).encode())
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff", b"[]", b"{}", b"null", b'{"mediaType": 1}'])
+def test_what_is_no_bundle_is_refused(content: bytes) -> None:
+    assert "no bundle of model signing" in _verify(content)
+
+
+def test_a_missing_key_is_told(model: Path, tmp_path: Path, keys: Path) -> None:
+    Path(f"{model}.sig").write_bytes(signing.sign(model, KEY))
+    named = {"MODELYARD_SIGNATURE_KEY": "team.pub"}
+    message = _refused(f"file://{model}", tmp_path, keys, errors.Reason.SECRET_MISSING, **named)
+    assert "'team.pub'" in message
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"ssh-rsa AAAA", "no public key in PEM"),
+        (b"-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----", "damaged"),
+        (
+            ed25519.Ed25519PrivateKey.generate()
+            .public_key()
+            .public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo),
+            "of another kind",
+        ),
+        (signing.pem(ec.generate_private_key(ec.SECP256K1())), "of another kind"),
+    ],
+)
+def test_a_key_that_is_none_is_told(content: bytes, says: str) -> None:
+    with pytest.raises(errors.StartFailure, match=says) as caught:
+        signature_bundle.read_keys(content)
+    assert caught.value.reason is INVALID
+
+
+@pytest.mark.parametrize(
+    ("uri", "expected"),
+    [
+        ("s3://models/m.onnx", "s3://models/m.onnx.sig"),
+        ("https://host/m.onnx?token=1", "https://host/m.onnx.sig?token=1"),
+        ("s3://models/what?.onnx", "s3://models/what?.onnx.sig"),
+        ("hf://org/repo@v1/m.onnx", "hf://org/repo@v1/m.onnx.sig"),
+    ],
+)
+def test_a_files_signature_lies_beside_it(uri: str, expected: str) -> None:
+    asked = fetchsettings.SignatureSettings(Path("/keys"))
+    assert signature.uri_of(asked, uri) == expected
+
+
+def test_where_nobody_can_know_the_signature_is_to_be_named() -> None:
+    with pytest.raises(errors.StartFailure, match=r"spec\.model\.signature\.uri"):
+        signature.uri_of(fetchsettings.SignatureSettings(Path("/keys")), "oci://host/model:1")
+
+
+def test_fetch_pays_for_the_library_only_where_a_signature_is_asked_for() -> None:
+    code = "import sys; from modelyard_runtime.artifact import fetch; sys.exit('cryptography' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

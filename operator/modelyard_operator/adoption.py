@@ -52,14 +52,11 @@ def ours(seen: Observed, identity: api.Identity) -> Observed:
 
 def is_lock_of(revision: str, manifest: Manifest) -> bool:
     """Says whether a ConfigMap is one that we made as the lock of a revision, by its present record or a lost one."""
+    if revisions.revision_of(manifest) != revision or not drift.owned_fields(manifest, naming.MANAGER):
+        return False
     controller = objects.controller_of(manifest)
-    is_ours = controller is None or (
+    return controller is None or (
         controller.get("kind") == Kind.CONTROLLER_REVISION.kind and controller.get("name") == revision
-    )
-    return (
-        is_ours
-        and revisions.revision_of(manifest) == revision
-        and bool(drift.owned_fields(manifest, naming.MANAGER))
     )
 
 

@@ -123,6 +123,7 @@ class Status(fields.Type, frozen=True):
     available: Annotated[str, Meta(description="Ready pods / pods asked for.")]
     selector: Annotated[str, Meta(description="Label selector of the pods, for autoscalers.")]
     url: Annotated[str, Meta(description="Address inside the cluster.")] = ""
+    format: Annotated[str, Meta(description="Format of what serves, or of what is to, when known.")] = ""
     digest: Annotated[
         str, Meta(description="First 12 hex digits of the digest of what serves, when known.")
     ] = ""

@@ -27,7 +27,7 @@ _COLUMNS = (
         0,
     ),
     ("Available", "string", ".status.available", "Ready pods / pods asked for.", 0),
-    ("Format", "string", ".spec.model.format", "Format of the model.", 0),
+    ("Format", "string", ".status.format", "Format of the model.", 0),
     ("Digest", "string", ".status.digest", "Start of the SHA-256 digest of what serves.", 0),
     ("URL", "string", ".status.url", "Address inside the cluster.", 0),
     ("Age", "date", ".metadata.creationTimestamp", "Time since it was created.", 0),

@@ -41,6 +41,7 @@ def summarize(visit: visits.Visit, before: Mapping[str, Any], now: str) -> api.S
         available=f"{pods.ready}/{pods.asked_for}",
         selector=naming.selector_text(visit.identity.name),
         url=_url(visit),
+        format=shown.format if (shown := stable or candidate) else "",
         digest=(stable.digest if stable else "").removeprefix("sha256:")[:12],
         runtime=_runtime(visit),
         stable=stable,

@@ -4,7 +4,7 @@ Each is a mistake that operators of this kind have shipped. When the text in `ol
 entry is out of date, and `test_gates.py` says so: bring it up to date, don't drop it.
 """
 
-from tests.gates import bugs_of_memory
+from tests.gates import bugs_of_locks, bugs_of_memory
 from tests.gates.bug import OPERATOR, Bug, scenario, unit
 
 __all__ = ["BUGS", "Bug"]
@@ -250,9 +250,10 @@ BUGS: tuple[Bug, ...] = (
     Bug(
         "the operator may read Secrets",
         "charts/modelyard/templates/rbac.yaml",
-        '- apiGroups: [""]\n  resources: [pods]\n  verbs: [list, watch]\n',
-        '- apiGroups: [""]\n  resources: [pods, secrets]\n  verbs: [list, watch]\n',
+        '- apiGroups: [""]\n  resources: [pods]\n  verbs: [list, watch, delete]\n',
+        '- apiGroups: [""]\n  resources: [pods, secrets]\n  verbs: [list, watch, delete]\n',
         "tests/contract/test_rights.py",
     ),
+    *bugs_of_locks.BUGS,
     *bugs_of_memory.BUGS,
 )

@@ -187,4 +187,5 @@ STEPS: tuple[tuple[Step, int], ...] = (
     (people.remove_child, 3),
     (people.occupy, 1),
     (people.vacate, 2),
+    (people.publish, 5),
 )

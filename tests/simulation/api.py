@@ -55,6 +55,7 @@ class FastCluster:
     def __init__(self) -> None:
         self.objects: dict[Name, _Stored] = {}
         self.version = 100
+        self.published: dict[str, int] = {}  # address -> how often something else was put there
         self._stale: set[Name] = set()  # an apply dropped fields that others may still be listed for
         self.on_change: Callable[[Change], None] = _ignore
 

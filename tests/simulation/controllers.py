@@ -3,7 +3,7 @@
 Called by `adversary`, which decides when they get to move, and by `world` to let everything come to rest. They follow
 the documented behaviour of Deployments (maxSurge 1, maxUnavailable 0, or Recreate), HorizontalPodAutoscalers and
 garbage collection. Whether a pod becomes ready is written in the model's address: "bad" fails to load, "stuck" never
-answers.
+answers. What a pod fetches is what `FastCluster.published` says at that moment; `fetching` plays that part of it.
 """
 
 import hashlib
@@ -14,7 +14,7 @@ import msgspec
 
 from modelyard_operator import naming, objects
 from modelyard_operator.objects import Kind, Manifest
-from tests.simulation import api
+from tests.simulation import api, fetching
 
 CONTROLLER = ("kube-controller-manager", "Update", "status")
 SCALER = ("kube-controller-manager", "Update", "scale")
@@ -54,7 +54,7 @@ def move_pods(cluster: api.FastCluster, name: str, *, ready: bool = True) -> Non
     for replica_set in list(cluster.selected("replicasets", "default", name)):
         pods = owned(cluster, "pods", replica_set["metadata"]["uid"])
         surplus = len(pods) - replica_set["spec"]["replicas"]
-        for pod in sorted(pods, key=_is_ready)[: max(0, surplus)]:
+        for pod in sorted(pods, key=is_ready)[: max(0, surplus)]:
             cluster.remove_now(("pods", "default", _name(pod)))
         for _ in range(-surplus):
             _make_pod(cluster, replica_set)
@@ -209,27 +209,40 @@ def _make_pod(cluster: api.FastCluster, replica_set: Manifest) -> None:
 
 def _run(cluster: api.FastCluster, pod: Manifest) -> None:
     """Bring one pod one step further."""
-    uri = _uri(pod)
-    serving: dict[str, Any] = {
-        "name": naming.SERVE,
-        "ready": False,
-        "restartCount": 0,
-        "state": {"running": {}},
-    }
-    if "bad" in uri:
-        ended = {"exitCode": 66, "message": _FAILED_LOAD, "reason": "Error"}
-        loop = {"waiting": {"reason": "CrashLoopBackOff"}}
-        serving |= {"restartCount": 1, "state": loop, "lastState": {"terminated": ended}}
-    elif "stuck" not in uri and pod["status"]["phase"] == "Running":
-        serving["ready"] = True
-    status = {"phase": "Running", "containerStatuses": [serving]}
+    told = fetching.told(pod)
+    if told is None:
+        status = fetching.fetch(cluster, pod)
+    else:
+        status = {**pod["status"], "phase": "Running", "containerStatuses": [_serve(cluster, pod, told)]}
     if status != pod["status"]:
         cluster.patch_now(("pods", "default", _name(pod)), {"status": status}, KUBELET)
 
 
+def _serve(cluster: api.FastCluster, pod: Manifest, digest: str) -> Manifest:
+    """Give the status of the container that serves; which bytes it may serve, it reads when it is started."""
+    uri = fetching.uri(pod)
+    serving: dict[str, Any] = {
+        "name": naming.SERVE,
+        "ready": False,
+        "started": False,
+        "restartCount": 0,
+        "state": {"running": {}},
+    }
+    before = (pod["status"].get("containerStatuses") or [serving])[0]
+    lock = None if before["ready"] else fetching.lock(cluster, pod)
+    if "bad" in uri or lock not in (None, digest):
+        message = _FAILED_LOAD if "bad" in uri else fetching.CHANGED
+        ended = {"exitCode": 66, "message": message, "reason": "Error"}
+        loop = {"waiting": {"reason": "CrashLoopBackOff"}}
+        serving |= {"restartCount": 1, "state": loop, "lastState": {"terminated": ended}}
+    elif "stuck" not in uri:
+        serving |= {"ready": True, "started": True}
+    return serving
+
+
 def _count(cluster: api.FastCluster, replica_set: Manifest) -> None:
     pods = owned(cluster, "pods", replica_set["metadata"]["uid"])
-    status = {"replicas": len(pods), "readyReplicas": sum(_is_ready(pod) for pod in pods)}
+    status = {"replicas": len(pods), "readyReplicas": sum(is_ready(pod) for pod in pods)}
     if status != replica_set.get("status"):
         cluster.patch_now(("replicasets", "default", _name(replica_set)), {"status": status}, CONTROLLER)
 
@@ -240,15 +253,8 @@ def _resize(cluster: api.FastCluster, replica_set: Manifest, replicas: int) -> N
         cluster.patch_now(("replicasets", "default", _name(replica_set)), patch, CONTROLLER)
 
 
-def _uri(pod: Manifest) -> str:
-    for container in pod["spec"].get("initContainers", ()):
-        for variable in container.get("env", ()):
-            if variable["name"] == naming.ENV_MODEL_URI:
-                return str(variable["value"])
-    return ""
-
-
-def _is_ready(pod: Manifest) -> bool:
+def is_ready(pod: Manifest) -> bool:
+    """Say whether a pod is ready."""
     stated = (pod.get("status") or {}).get("containerStatuses") or [{}]
     return bool(stated[0].get("ready"))
 

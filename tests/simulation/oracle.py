@@ -4,6 +4,7 @@ The rules are written down here anew, from design.md and not from the operator's
 repeated here. `world` calls `Oracle.writes` around each write, and `at_rest` at the end.
 """
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,7 +12,7 @@ import msgspec
 
 from modelyard_operator import naming, objects, plan
 from modelyard_operator.objects import Kind, Manifest
-from tests.simulation import api, controllers
+from tests.simulation import api, controllers, fetching
 
 FOREIGN = "else.example.com/"
 
@@ -91,6 +92,8 @@ class Oracle:
         """
         if isinstance(deed.write, plan.Delete):
             self._judge_delete(deed.write, deed.before, deed.after)
+        elif isinstance(deed.write, plan.StopPod):
+            self._judge_stop(deed.write, deed.before, deed.after)
         elif isinstance(deed.write, plan.Apply):
             self._judge_apply(deed)
         elif deed.after is not None:
@@ -100,6 +103,14 @@ class Oracle:
         check(write.uid, f"a delete names the UID it means: {write}")
         if before is not None and after is None:
             check(self._is_ours(before), f"only what is ours is deleted: {objects.describe(before)}")
+
+    def _judge_stop(self, write: plan.StopPod, before: Manifest | None, after: Manifest | None) -> None:
+        check(write.uid, f"a pod is stopped by the UID that is meant: {write}")
+        if before is None or after is not None:
+            return
+        locked, told = fetching.lock(self._api, before), fetching.told(before)
+        check(locked is not None, f"no pod is stopped before its successor knows what it may serve: {write}")
+        check(told not in (None, locked), f"no pod is stopped that has fetched what it is locked to: {write}")
 
     def _judge_apply(self, deed: Deed) -> None:
         before, after = deed.before, deed.after
@@ -112,6 +123,8 @@ class Oracle:
         check(kept, f"what others wrote on {objects.describe(before)} is kept")
         if before["kind"] == Kind.CONTROLLER_REVISION.kind:
             check(before["data"] == after["data"], "a revision never changes")
+            was, now = locked_to(before), locked_to(after)
+            check(was in (None, now), "what a revision is locked to never changes")
         if before["kind"] == Kind.DEPLOYMENT.kind:
             self._judge_replicas(before, after, deed.since)
             self._judge_template(before, after)
@@ -186,11 +199,19 @@ class Oracle:
 
     def _is_ours(self, manifest: Manifest) -> bool:
         controller = objects.controller_of(manifest)
+        if controller is not None and controller["kind"] == Kind.CONTROLLER_REVISION.kind:
+            return bool(manifest["metadata"]["name"] == f"{controller['name']}-lock")
         if controller is None:  # an orphan of ours may be adopted
             managers = {entry["manager"] for entry in manifest["metadata"]["managedFields"]}
             labels = manifest["metadata"].get("labels") or {}
             return naming.MANAGER in managers and labels.get(naming.LABEL_MANAGED_BY) == naming.APP
         return controller["kind"] == naming.KIND and controller["uid"] in self._specs
+
+
+def locked_to(stored: Manifest) -> str | None:
+    """Give the digest that a revision's record is marked with; None when there is none."""
+    mark = (stored["metadata"].get("annotations") or {}).get("modelyard.dev/lock")
+    return str(json.loads(mark)["digest"]) if mark else None
 
 
 def _owners_of_pods(deployment: Manifest) -> set[str]:

@@ -126,6 +126,13 @@ def occupy(world: World, draw: random.Random) -> None:
         world.api.create_now(kind.plural, _foreign(kind))
 
 
+def publish(world: World, draw: random.Random) -> None:
+    """Somebody puts another model where one was."""
+    uri = draw.choice(_GOOD)
+    world.say(f"somebody puts other bytes at {uri}")
+    world.api.published[uri] = world.api.published.get(uri, 0) + 1
+
+
 def vacate(world: World, draw: random.Random) -> None:
     """Whatever somebody else has created goes."""
     for name, stored in list(world.api.objects.items()):

@@ -7,7 +7,7 @@ from typing import Any
 
 from modelyard_operator import naming, objects
 from modelyard_operator.objects import Kind, Manifest
-from tests.simulation import oracle, people
+from tests.simulation import controllers, fetching, oracle, people
 from tests.simulation.oracle import check
 from tests.simulation.world import World
 
@@ -23,6 +23,9 @@ def judge(world: World) -> None:
     body = world.resource()
     if body is None or "deletionTimestamp" in body["metadata"]:
         left = [name for name, stored in world.api.objects.items() if _is_child(stored.manifest)]
+        records = {name[2] for name in world.api.objects if name[0] == Kind.CONTROLLER_REVISION.plural}
+        locks = (name for name in world.api.objects if name[0] == Kind.CONFIG_MAP.plural)
+        left += [name for name in locks if name[2].removesuffix("-lock") not in records]  # they go with those
         check(not left, f"nothing is left of what was deleted: {left}")
         return
     status, spec = body["status"], body["spec"]
@@ -45,6 +48,7 @@ def judge(world: World) -> None:
         return
     if not spec.get("paused"):
         _judge_children(world, body)
+        _judge_bytes(world)
         _judge_ready(world, body, stated)
 
 
@@ -107,6 +111,26 @@ def _judge_deployment(world: World, spec: dict[str, Any]) -> None:
     )
 
 
+def _judge_bytes(world: World) -> None:
+    """Insist that all pods of a revision serve the same, and what its record and its lock say."""
+    deployment = world.api.find("deployments", "iris") or {}
+    for replica_set in controllers.owned(world.api, "replicasets", deployment["metadata"]["uid"]):
+        pods = controllers.owned(world.api, "pods", replica_set["metadata"]["uid"])
+        serving = {fetching.told(pod): pod for pod in pods if controllers.is_ready(pod)}
+        if not serving:
+            continue
+        revision = replica_set["metadata"]["labels"][naming.LABEL_REVISION]
+        stored = world.api.find(Kind.CONTROLLER_REVISION.plural, revision)
+        if stored is None:
+            # One that somebody has deleted comes back only where it is the one that is asked for.
+            check(revision in world.oracle.lost, f"what serves is recorded: {revision}")
+            continue
+        check(len(serving) == 1, f"all pods of {revision} serve the same bytes")
+        ((told, pod),) = serving.items()
+        check(fetching.lock(world.api, pod) == told, f"the pods of {revision} read what they serve")
+        check(oracle.locked_to(stored) == told, f"{revision} is marked with its lock")
+
+
 def _judge_ready(world: World, body: Manifest, stated: dict[str, Any]) -> None:
     spec = body["spec"]
     deployment = world.api.find("deployments", "iris") or {}
@@ -127,7 +151,11 @@ def _judge_ready(world: World, body: Manifest, stated: dict[str, Any]) -> None:
         return
     uri = spec["model"]["uri"]
     is_stopped = oracle.least(spec) == 0
-    if _is_good(uri) or is_stopped:
+    locked = oracle.locked_to(stored)
+    if stalled == "DigestChanged":
+        check(_is_good(uri), "only a model that could be loaded is locked")
+        check(locked not in (None, fetching.digest(world.api, uri)), "the artifact is another one by now")
+    elif _is_good(uri) or is_stopped:
         verdict = stated["Ready"]
         check(verdict["status"] == "True", f"it is Ready, not {verdict['reason']}: {verdict['message']}")
         check(not set(stated) & {"Reconciling", "Stalled"}, "Reconciling and Stalled are gone")

@@ -124,9 +124,7 @@ async def adopted(world: World) -> None:
     assert (await world.conditions())["Ready"] == "True RolledOut"
 
 
-@scenario(
-    "a lock goes with its revision: it hangs on the record, and is not made anew for one that is forgotten"
-)
+@scenario("a lock goes with its revision: it hangs on the record, and none is made for one forgotten")
 async def forgotten(world: World) -> None:
     first = await locked(world, replicas=1, revisionHistoryLimit=1)
     for number in range(2):

@@ -1,13 +1,14 @@
 """Which bytes a revision is locked to: what pods tell, what is believed of it, and for how long a pod has fetched."""
 
+import asyncio
 import json
 from typing import Any
 
 import pytest
 
-from modelyard_operator import durations, failures, fetched, locks, naming
-from modelyard_operator.objects import Manifest
-from tests.support import cluster_world
+from modelyard_operator import durations, failures, fetched, locks, naming, plan, store
+from modelyard_operator.objects import Kind, Manifest
+from tests.support import cluster_memory, cluster_world
 
 DIGEST = "sha256:" + "a" * 64
 
@@ -102,3 +103,77 @@ def test_a_pod_that_has_fetched_and_loads_has_not_loaded() -> None:
     for loaded in (True, False):
         pod = {"status": cluster_world.fetched(DIGEST, loaded=loaded)}
         assert fetched.has_loaded(pod) is loaded
+
+
+class Counting(cluster_memory.MemoryCluster):
+    """An API that writes down what a visit costs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: list[str] = []
+
+    async def get_model_deployment(self, namespace: str, name: str) -> Manifest | None:
+        self.calls.append("read the resource")
+        return await super().get_model_deployment(namespace, name)
+
+    async def get(self, kind: Kind, namespace: str, name: str) -> Manifest | None:
+        self.calls.append(f"read {kind.kind}")
+        return await self.read(kind.plural, namespace, name)
+
+    async def list_pods(self, namespace: str, name: str) -> tuple[Manifest, ...]:
+        self.calls.append("list pods")
+        return await super().list_pods(namespace, name)
+
+    async def apply(self, action: plan.Apply) -> Manifest:
+        self.calls.append(f"{'apply' if action.uid else 'create'} {action.manifest['kind']}")
+        return await super().apply(action)
+
+    async def stop_pod(self, action: plan.StopPod) -> None:
+        self.calls.append("stop a pod")
+        await super().stop_pod(action)
+
+    async def apply_status(self, manifest: Manifest) -> Manifest | None:
+        self.calls.append("write the status")
+        return await super().apply_status(manifest)
+
+
+async def _ready(*digests: str) -> tuple[cluster_world.World, Counting]:
+    """Have a model that is rolled out, and pods that have fetched these."""
+    api = Counting()
+    world = cluster_world.World(api, api, memory=store.Store())
+    await world.create(replicas=len(digests))
+    await world.converge()
+    await world.roll_out()
+    await world.converge()
+    for digest in digests:
+        await world.pod(await world.template_revision(), cluster_world.fetched(digest))
+    api.calls = []
+    await world.visit()
+    return world, api
+
+
+def test_a_lock_costs_two_writes_once_and_a_settled_model_none() -> None:
+    async def story() -> None:
+        world, api = await _ready(DIGEST, DIGEST)
+        assert api.calls == [
+            "read the resource",
+            "read ConfigMap",
+            "apply ControllerRevision",
+            "create ConfigMap",
+            "write the status",
+        ]
+        api.calls = []
+        await world.visit()
+        assert api.calls == []
+
+    asyncio.run(story())
+
+
+def test_a_pod_is_stopped_only_on_live_reads() -> None:
+    async def story() -> None:
+        world, api = await _ready(DIGEST, "sha256:" + "b" * 64)
+        api.calls = []
+        await world.visit()
+        assert api.calls.index("list pods") < api.calls.index("stop a pod")
+
+    asyncio.run(story())

@@ -31,6 +31,15 @@ def test_both_protocols_answer() -> None:
     assert builders.post_json(application, "/v2/models/m/versions/1/infer", ONE_TENSOR).status_code == 200
 
 
+def test_an_answer_names_the_artifact_that_has_answered() -> None:
+    application = _app()
+    for path, body in (("/predict", b'{"X": [[1, 2]]}'), (INFER, ONE_TENSOR)):
+        for _ in range(2):
+            headers = builders.post_json(application, path, body).headers
+            assert headers.get_list("Modelyard-Model-Digest") == ["sha256:" + "a" * 64]
+    assert "Modelyard-Model-Digest" not in builders.post_json(application, "/predict", b"{}").headers
+
+
 @pytest.mark.parametrize("content_type", [None, "application/json", "Application/JSON; charset=utf-8"])
 def test_json_or_no_content_type_is_taken(content_type: str | None) -> None:
     headers = {} if content_type is None else {"content-type": content_type}

@@ -126,6 +126,13 @@ MODULES = (
         cold_bytes=2 * _GIBIBYTE,
     ),
     Module(
+        "fake-gcs-server",
+        "github.com/fsouza/fake-gcs-server",
+        (Binary("fake-gcs-server", "github.com/fsouza/fake-gcs-server"),),
+        cold_seconds=130,
+        cold_bytes=2 * _GIBIBYTE,
+    ),
+    Module(
         "kind",
         "sigs.k8s.io/kind",
         (Binary("kind", "sigs.k8s.io/kind"),),

@@ -71,7 +71,8 @@ _MISSING_BY_SCHEME = {
 class Place:
     """Where a transfer went: the artifact's URI as shown, the server in words, and which Secret keys give access.
 
-    `take_failure` is `Egress.take_failure`, for what a library can't know.
+    `take_failure` is `Egress.take_failure`, for what a library can't know; `has_identity` says that the pod's own
+    identity asks.
     """
 
     shown: str
@@ -79,6 +80,7 @@ class Place:
     key_names: str
     has_credentials: bool
     take_failure: Callable[[], errors.StartFailure | OSError | None] = lambda: None
+    has_identity: bool = False
 
 
 def explain(error: Exception, place: Place) -> errors.StartFailure:
@@ -160,6 +162,8 @@ def _what_to_check(place: Place, text: str) -> str:
 def _denied(place: Place, text: str) -> str:
     if "169.254.169.254" in text or "InstanceCredentialProvider" in text:
         given = "no credentials were given and the node offers none"
+    elif place.has_identity:
+        given = "the pod's identity does not allow it"
     elif place.has_credentials:
         given = "the given credentials do not allow it"
     else:

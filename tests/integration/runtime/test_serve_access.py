@@ -1,7 +1,6 @@
 """Access over real connections: TLS that is renewed, client certificates, tokens that change, and what is missing."""
 
 import ssl
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,80 +9,20 @@ import joblib
 import pytest
 from sklearn.linear_model import LinearRegression
 
-from tests.integration.runtime import processes
+from tests.integration.runtime import certificates, processes
 from tests.support import waiting
 
 TOKEN = "alice-0123456789abcdef"
 MODEL = LinearRegression().fit([[1.0], [2.0]], [2.0, 4.0])
 
 
-def _openssl(folder: Path, *arguments: str) -> None:
-    subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True)
-
-
-def _authority(folder: Path) -> None:
-    _openssl(
-        folder,
-        *(
-            "req",
-            "-x509",
-            "-newkey",
-            "ec",
-            "-pkeyopt",
-            "ec_paramgen_curve:prime256v1",
-            "-nodes",
-            "-days",
-            "2",
-        ),
-        *("-subj", "/CN=authority", "-keyout", "ca.key", "-out", "ca.crt"),
-    )
-
-
-def _certificate(folder: Path, name: str, key: str, certificate: str) -> None:
-    """Makes a key and a certificate that the authority has signed; the names are those of a TLS Secret."""
-    (folder / "names").write_text("subjectAltName=IP:127.0.0.1\n")
-    _openssl(
-        folder,
-        *(
-            "req",
-            "-newkey",
-            "ec",
-            "-pkeyopt",
-            "ec_paramgen_curve:prime256v1",
-            "-nodes",
-            "-subj",
-            f"/CN={name}",
-        ),
-        *("-keyout", f"{key}.new", "-out", "request"),
-    )
-    _openssl(
-        folder,
-        *(
-            "x509",
-            "-req",
-            "-in",
-            "request",
-            "-CA",
-            "ca.crt",
-            "-CAkey",
-            "ca.key",
-            "-CAcreateserial",
-            "-days",
-            "2",
-        ),
-        *("-extfile", "names", "-out", f"{certificate}.new"),
-    )
-    (folder / f"{key}.new").replace(folder / key)
-    (folder / f"{certificate}.new").replace(folder / certificate)
-
-
 @pytest.fixture(scope="module")
 def secret(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder as a TLS Secret with ca.crt is mounted, and a client's pair beside it."""
     folder = tmp_path_factory.mktemp("tls")
-    _authority(folder)
-    _certificate(folder, "one", "tls.key", "tls.crt")
-    _certificate(folder, "client", "client.key", "client.crt")
+    certificates.authority(folder)
+    certificates.certificate(folder, "one", "tls.key", "tls.crt")
+    certificates.certificate(folder, "client", "client.key", "client.crt")
     return folder
 
 
@@ -139,8 +78,8 @@ def test_predictions_are_for_those_who_show_both(
 def test_a_certificate_of_another_authority_ends_the_handshake(
     server: processes.Serving, secret: Path, tmp_path: Path
 ) -> None:
-    _authority(tmp_path)
-    _certificate(tmp_path, "stranger", "client.key", "client.crt")
+    certificates.authority(tmp_path)
+    certificates.certificate(tmp_path, "stranger", "client.key", "client.crt")
     (tmp_path / "ca.crt").write_bytes((secret / "ca.crt").read_bytes())
     with _client(server, tmp_path, certified=True) as client, pytest.raises(httpx.TransportError):
         client.get("/readyz")
@@ -159,7 +98,7 @@ def test_a_renewed_certificate_is_served_without_a_restart(server: processes.Ser
     (secret / "tls.crt").write_text("half a renewal")
     waiting.eventually(lambda: "renewed certificate refused" in server.log, "the half renewal is seen", 30)
     assert served() == before
-    _certificate(secret, "two", "tls.key", "tls.crt")
+    certificates.certificate(secret, "two", "tls.key", "tls.crt")
     waiting.eventually(lambda: served() != before, "the new certificate is served", 30)
     assert server.process.poll() is None
 

@@ -18,6 +18,8 @@ _MODULES: Mapping[str, str] = {
     "http": "http",
     "https": "http",
     "s3": "s3",
+    "gs": "gcs",
+    "az": "azure",
     "pvc": "pvc",
     "oci+volume": "ocivolume",
 }

@@ -18,8 +18,6 @@ from modelyard_runtime.formats import adapters, detection
 from modelyard_runtime.formats import model as models
 from modelyard_runtime.formats.pickles import rule as pickle_rules
 
-_LOADING = "loading the model"
-_ANSWERING = "an answer of the model"
 Enter = Callable[[lifecycle.Stage], None]
 
 
@@ -52,14 +50,14 @@ def load(
     def load_original() -> models.Model:
         return adapters.load(model_format, path, permitted)
 
-    with _exhaustion_told(_LOADING):
+    with _exhaustion_told(lifecycle.Stage.LOADING):
         opened = serving.open_prepared(
             options, manifest.digest, model_format, load_original, permitted.threads
         )
         model = load_original() if opened.model is None else opened.model
     enter(lifecycle.Stage.WARMING)
-    cost = warmup.warm_up(model)
-    with _exhaustion_told(_ANSWERING):
+    with _exhaustion_told(lifecycle.Stage.WARMING):
+        cost = warmup.warm_up(model)
         samples.check(model, read_samples(options.samples, folder))
     return service.Served(model, manifest, cost, time.monotonic() - started, opened.describe(model.engine))
 
@@ -69,26 +67,26 @@ def attempt(options: settings.ServeSettings | settings.PrepareSettings, enter: E
     folder = store.Store(options.artifact_dir)
     manifest, path = folder.open()
     model_format = detection.require_known(path, options.model_format)
-    with _exhaustion_told(_LOADING):
+    with _exhaustion_told(lifecycle.Stage.LOADING):
         model = adapters.load(model_format, path, load_options(options))
     signature = model.signature
     enter(lifecycle.Stage.WARMING)
-    warmup.warm_up(model)
     listed = read_samples(options.samples, folder)
-    with _exhaustion_told(_ANSWERING):
+    with _exhaustion_told(lifecycle.Stage.WARMING):
+        warmup.warm_up(model)
         samples.check(model, listed)
     model.signature = signature
     return Tried(model, manifest, model_format, listed)
 
 
 @contextlib.contextmanager
-def _exhaustion_told(doing: str) -> Iterator[None]:
+def _exhaustion_told(stage: lifecycle.Stage) -> Iterator[None]:
     """Raises the `StartFailure` of too little memory where an adapter, or its library, says so in its own words."""
     try:
         yield
     except (errors.StartFailure, MemoryError) as error:
         if memory.is_exhaustion(error):
-            raise memory.exceeded(doing) from error
+            raise memory.exceeded(stage) from error
         raise
 
 

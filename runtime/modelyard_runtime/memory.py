@@ -7,7 +7,7 @@ reads files of /proc and /sys and must never import NumPy: the process that supe
 from collections.abc import Iterator
 from pathlib import Path
 
-from modelyard_runtime import errors
+from modelyard_runtime import errors, lifecycle
 
 LEAST_BYTES = 64 * 1024**2
 # The kernel ends a container that reaches its limit, parent and all. This stays free for the parent, for page tables,
@@ -63,13 +63,20 @@ def is_exhaustion(error: BaseException) -> bool:
     )
 
 
-def exceeded(doing: str, allowed: int | None = None) -> errors.StartFailure:
-    """Gives the failure of a start that wanted more than was allowed, or than there was; `doing` is its subject."""
+def doing(stage: lifecycle.Stage) -> str:
+    """Gives in words what a process that starts is doing, as the subject of a sentence."""
+    if stage is lifecycle.Stage.LOADING:
+        return "loading the model"
+    return "the model's first predictions (of 1 row, of 64, and of the samples)"
+
+
+def exceeded(stage: lifecycle.Stage, allowed: int | None = None) -> errors.StartFailure:
+    """Gives the failure of a start that wanted more than was allowed, or than there was."""
     limit = "there is" if allowed is None else f"the {allowed // 1024**2} MiB that there are for it"
     return errors.StartFailure(
         errors.Reason.LIMIT_EXCEEDED,
-        f"{doing} needed more memory than {limit}; raise spec.resources.limits.memory or serve a smaller model, and if "
-        "the model should be small, its file is damaged or made to do harm",
+        f"{doing(stage)} needed more memory than {limit}; raise spec.resources.limits.memory or serve a smaller model; "
+        "if the model should be small, its file is damaged or made to do harm",
     )
 
 

@@ -88,11 +88,9 @@ class Trial:
 
     def _failure(self, ended: child.Ended) -> errors.StartFailure:
         """Gives in words how a child ended that said nothing itself."""
-        doing = (
-            "loading the model" if self.stage is lifecycle.Stage.LOADING else "the model's first prediction"
-        )
+        doing = memory.doing(self.stage)
         if ended.how is child.How.TOO_MUCH:
-            return memory.exceeded(doing, self._memory_bytes)
+            return memory.exceeded(self.stage, self._memory_bytes)
         if ended.how is child.How.TOO_LONG:
             return errors.StartFailure(
                 errors.Reason.LIMIT_EXCEEDED,
@@ -102,8 +100,8 @@ class Trial:
         if ended.how is child.How.CRASHED:
             return errors.StartFailure(
                 errors.Reason.LOAD_FAILED,
-                f"the model's library crashed ({ended.signal_name}): {doing} ended it; the file is damaged, or made "
-                "for another version of the library: publish it again, or in another format",
+                f"the model's library crashed ({ended.signal_name}): {doing} ended its process; the file is damaged "
+                "or made for another version of the library: publish it again, or in another format",
             )
         return errors.StartFailure(
             errors.Reason.INTERNAL_ERROR,

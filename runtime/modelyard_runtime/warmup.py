@@ -25,7 +25,10 @@ _TOLERANCE = {2: 1e-2, 4: 1e-5, 8: 1e-9}
 
 
 def warm_up(model: models.Model) -> scheduling.Cost:
-    """Predicts on made-up inputs, completes the model's signature, and gives what a prediction costs."""
+    """Predicts on made-up inputs, completes the model's signature, and gives what a prediction costs.
+
+    Raises `MemoryError` when there is none for a few rows.
+    """
     few = made_up(model.signature, 1)
     if few is None:
         _log.info("warm-up skipped: the artifact does not say what the model takes")
@@ -138,5 +141,5 @@ def _predict(model: models.Model, inputs: models.Tensors, wanted: frozenset[str]
         return model.predict(inputs, wanted, models.NO_PARAMETERS)
     except errors.RequestError as error:
         if memory.is_exhaustion(error):
-            raise memory.exceeded("the model's first prediction") from error
+            raise MemoryError(error.message) from error
         raise

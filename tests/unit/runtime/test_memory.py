@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from modelyard_runtime import errors, memory
+from modelyard_runtime import errors, lifecycle, memory
 
 MIB = 1024**2
 MEMINFO = "MemTotal: 99999999 kB\nMemAvailable: 4194304 kB\n"
@@ -116,7 +116,7 @@ def test_what_is_about_memory_is_known_by_its_cause_or_its_words(error: Exceptio
 
 
 def test_the_failure_names_the_limit_and_the_remedy() -> None:
-    failure = memory.exceeded("loading the model", 900 * MIB)
+    failure = memory.exceeded(lifecycle.Stage.LOADING, 900 * MIB)
     assert failure.reason is errors.Reason.LIMIT_EXCEEDED
     assert "900 MiB" in failure.message
     assert "spec.resources.limits.memory" in failure.message

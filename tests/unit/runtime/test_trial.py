@@ -81,19 +81,19 @@ WORST: dict[str, tuple[str, str, Reason, Stage, tuple[str, ...]]] = {
         ("loading the model needed more memory", "256 MiB", "spec.resources.limits.memory"),
     ),
     "eats memory while predicting": (
-        "pass", "eat()", Reason.LIMIT_EXCEEDED, Stage.WARMING, ("the model's first prediction", "256 MiB"),
+        "pass", "eat()", Reason.LIMIT_EXCEEDED, Stage.WARMING, ("the model's first predictions", "256 MiB"),
     ),
     "is refused memory while loading": (
         "bytearray(1 << 50)", "pass", Reason.LIMIT_EXCEEDED, Stage.LOADING, ("loading the model",),
     ),
     "is refused memory while predicting": (
-        "pass", "bytearray(1 << 50)", Reason.LIMIT_EXCEEDED, Stage.WARMING, ("the model's first prediction",),
+        "pass", "bytearray(1 << 50)", Reason.LIMIT_EXCEEDED, Stage.WARMING, ("the model's first predictions",),
     ),
     "crashes while loading": (
         "crash()", "pass", Reason.LOAD_FAILED, Stage.LOADING, ("crashed (SIGSEGV)", "publish it again"),
     ),
     "aborts while predicting": (
-        "pass", "os.abort()", Reason.LOAD_FAILED, Stage.WARMING, ("crashed (SIGABRT)", "first prediction"),
+        "pass", "os.abort()", Reason.LOAD_FAILED, Stage.WARMING, ("crashed (SIGABRT)", "first predictions"),
     ),
     "leaves while loading": (
         "os._exit(3)", "pass", Reason.INTERNAL_ERROR, Stage.LOADING, ("exit code 3",),
@@ -116,7 +116,7 @@ def test_the_worst_is_a_reason(case: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("loading", "predicting", "words"),
-    [("time.sleep(600)", "pass", "loading the model"), ("pass", "while True: pass", "first prediction")],
+    [("time.sleep(600)", "pass", "loading the model"), ("pass", "while True: pass", "first predictions")],
 )
 def test_a_trial_has_an_end(loading: str, predicting: str, words: str, tmp_path: Path) -> None:
     failure, _ = _tried(_options(tmp_path, loading, predicting, seconds=3))

@@ -32,6 +32,12 @@ KEYS = (
     "HTTP_USERNAME",
     "HTTP_PASSWORD",
     "HTTP_BEARER_TOKEN",
+    ".dockerconfigjson",
+    "OCI_USERNAME",
+    "OCI_PASSWORD",
+    "OCI_PLAIN_HTTP",
+    "HF_TOKEN",
+    "HF_ENDPOINT",
     "ALLOWED_HOSTS",
     "ca.crt",
 )

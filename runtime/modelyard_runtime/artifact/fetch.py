@@ -15,7 +15,7 @@ from modelyard_runtime.artifact import digest as digests
 from modelyard_runtime.artifact import locking, manifest, policy, source, store, transfer
 from modelyard_runtime.artifact import surroundings as surrounding
 from modelyard_runtime.artifact import uri as uris
-from modelyard_runtime.artifact.archives import unpacking
+from modelyard_runtime.artifact.archives import layers, unpacking
 from modelyard_runtime.artifact.sources import opening
 from modelyard_runtime.formats import detection
 
@@ -54,14 +54,14 @@ def fetch(
     origin = opening.open_source(location, surroundings)
     staged = folder.prepare(location.name)
     retrying = _Retrying(sleep)
-    actual_digest, size_bytes = _download(
+    listing, actual_digest, size_bytes = _download(
         origin, staged, options.max_artifact_bytes, retrying, location.shown
     )
     enter(lifecycle.Stage.VERIFYING)
     _verify_digest(options.digest, actual_digest, location.shown)
     locking.check(options.locked_digest, actual_digest, location.shown)
     kept = _check_signature(options, surroundings, staged, actual_digest, retrying)
-    unpacked = unpacking.unpack(staged, options.max_artifact_bytes)
+    unpacked = _unpack(listing, staged, options.max_artifact_bytes)
     if unpacked is not None:
         staged, size_bytes = unpacked.path, unpacked.size_bytes
     policy.check_format(options.rules, detection.require_known(staged, options.model_format))
@@ -69,6 +69,12 @@ def fetch(
     if kept is not None:
         content_digest, size_bytes = kept.digest, kept.size_bytes
     return folder.commit(staged, location.shown, actual_digest, size_bytes, content_digest)
+
+
+def _unpack(listing: source.Listing, staged: Path, limit_bytes: int) -> unpacking.Unpacked | None:
+    if listing.packed:
+        return layers.unpack(staged, listing.packed, limit_bytes)
+    return unpacking.unpack(staged, limit_bytes)
 
 
 def _check_signature(
@@ -120,7 +126,7 @@ def _fetch_samples(
     origin = opening.open_source(location, surroundings)
     staged = folder.prepare_samples()
     listing = retrying.run(origin.list_files)
-    if listing.is_folder:
+    if listing.is_folder or listing.packed:
         raise errors.StartFailure(
             errors.Reason.SETTINGS_INVALID,
             f"spec.validation.samplesURI: {location.shown} is a folder; name the JSON file with the samples",
@@ -132,8 +138,8 @@ def _fetch_samples(
 
 def _download(
     origin: source.Source, staged: Path, limit_bytes: int, retrying: "_Retrying", shown: str
-) -> tuple[str, int]:
-    """Fetches every file below `staged` and gives the artifact's digest and size."""
+) -> tuple[source.Listing, str, int]:
+    """Fetches every file below `staged` and gives what there was, the artifact's digest and size."""
     progress = transfer.Progress(shown)
     listing = retrying.run(origin.list_files)
     known_bytes = sum(file.size_bytes or 0 for file in listing.files)
@@ -152,8 +158,8 @@ def _download(
     progress.finish()
     size_bytes = limit_bytes - remaining
     if not listing.is_folder:
-        return written[listing.files[0].path].digest, size_bytes
-    return digests.of_entries((path, one.digest) for path, one in written.items()), size_bytes
+        return listing, written[listing.files[0].path].digest, size_bytes
+    return listing, digests.of_entries((path, one.digest) for path, one in written.items()), size_bytes
 
 
 def _attempt(
@@ -167,7 +173,7 @@ def _attempt(
         content = origin.open_file(file)
         if progress.total_bytes is None:
             progress.total_bytes = content.size_bytes
-        return transfer.write_file(content, target, limit_bytes, progress)
+        return transfer.check_digest(file, transfer.write_file(content, target, limit_bytes, progress))
 
     return run
 

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from modelyard_runtime.artifact import credentials as secrets
 from modelyard_runtime.artifact import egress as door
+from modelyard_runtime.artifact.archives import kinds
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -29,18 +30,27 @@ class Surroundings:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class File:
-    """One file of an artifact: its POSIX path below the artifact's root (empty for a single file) and size if known."""
+    """One file of an artifact: its POSIX path below the artifact's root (empty for a single file) and size if known.
+
+    `digest` is what the place itself says of its bytes, as `sha256:<hex>`; what arrives is checked against it.
+    """
 
     path: str
     size_bytes: int | None
+    digest: str | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Listing:
-    """The files of an artifact."""
+    """The files of an artifact.
+
+    `packed` are the paths of those that are archives by the place's own word (layers of an image): unpacked, in this
+    order and over the other files, they are the artifact's content.
+    """
 
     is_folder: bool
     files: tuple[File, ...]
+    packed: Mapping[str, kinds.Kind] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

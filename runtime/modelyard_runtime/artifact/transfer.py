@@ -92,6 +92,17 @@ def write_file(content: source.Content, target: Path, limit_bytes: int, progress
     return Written(f"sha256:{hasher.hexdigest()}", size_bytes)
 
 
+def check_digest(file: source.File, written: Written) -> Written:
+    """Gives what was written; raises `StartFailure` (FetchFailed) when the place itself says another digest of it."""
+    if file.digest is not None and written.digest != file.digest:
+        raise errors.StartFailure(
+            errors.Reason.FETCH_FAILED,
+            f"{file.path or 'the file'} arrived with the digest {written.digest}, but where it comes from lists it with"
+            f" {file.digest}: it is damaged there or was on the way; publish it again if that stays so",
+        )
+    return written
+
+
 def check_size(size_bytes: int, limit_bytes: int) -> None:
     """Raises `StartFailure` (ArtifactTooLarge) when `size_bytes` is over the limit."""
     if size_bytes > limit_bytes:

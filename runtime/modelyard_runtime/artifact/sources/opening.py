@@ -21,7 +21,9 @@ _MODULES: Mapping[str, str] = {
     "gs": "gcs",
     "az": "azure",
     "pvc": "pvc",
+    "oci": "oci",
     "oci+volume": "ocivolume",
+    "hf": "huggingface",
 }
 
 

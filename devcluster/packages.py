@@ -48,6 +48,8 @@ NEEDS = {
     "browser": (Need("chromium", program="chromium"),),
     # Drives the model servers that are compared.
     "load": (Need("wrk", program="wrk"),),
+    # A registry of images, for models that are kept in one.
+    "registry": (Need("docker-registry", program="docker-registry"),),
     "images": (Need("buildah", program="buildah"), Need("debootstrap", program="debootstrap")),
 }
 

@@ -36,24 +36,25 @@ def unpack(archive: Path, max_bytes: int, clock: Callable[[], float] = time.mono
     if kind is None or not archive.is_file():
         return None
     archive_bytes = archive.stat().st_size
-    budget = _ReportingBudget(limits.Limits(max(0, max_bytes - archive_bytes)), archive_bytes, clock)
+    budget = ReportingBudget(limits.Limits(max(0, max_bytes - archive_bytes)), archive_bytes, clock)
     target = archive.with_name(kinds.folder_name(archive.name))
     packed_folder = archive.with_name(f"{archive.name}.unpacked")
     with folder.Folder(packed_folder, budget).opened() as into:
-        _unpack_kind(kind, archive, into)
+        unpack_kind(kind, archive, into)
     if into.is_empty:
         raise limits.damage("it holds no file")
     top = into.top()
     try:
         archive.unlink()
-        _move(packed_folder, top, target)
+        move(packed_folder, top, target)
     except OSError as error:
         raise transfer.disk_failure(error) from error
     budget.finish()
     return Unpacked(target, into.digest(top), budget.file_bytes)
 
 
-def _unpack_kind(kind: kinds.Kind, archive: Path, into: folder.Folder) -> None:
+def unpack_kind(kind: kinds.Kind, archive: Path, into: folder.Folder) -> None:
+    """Writes what is in an archive into a folder; raises `StartFailure`."""
     if kind is kinds.Kind.ZIP:
         zipfiles.unpack(archive, into)
         return
@@ -61,7 +62,8 @@ def _unpack_kind(kind: kinds.Kind, archive: Path, into: folder.Folder) -> None:
         tarball.unpack(read, into)
 
 
-def _move(packed_folder: Path, top: str | None, target: Path) -> None:
+def move(packed_folder: Path, top: str | None, target: Path) -> None:
+    """Brings a folder that was filled, or the one at its top, to its place; raises `OSError`."""
     if top is None:
         packed_folder.rename(target)
         return
@@ -72,10 +74,12 @@ def _move(packed_folder: Path, top: str | None, target: Path) -> None:
     packed_folder.rmdir()
 
 
-class _ReportingBudget(limits.Budget):
+class ReportingBudget(limits.Budget):
     """Tells the log, every few seconds, how far it has come."""
 
-    def __init__(self, allowed: limits.Limits, archive_bytes: int, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, allowed: limits.Limits, archive_bytes: int, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         super().__init__(allowed, archive_bytes)
         self._clock = clock
         self._started_at = self._reported_at = clock()

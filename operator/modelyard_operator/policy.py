@@ -60,9 +60,11 @@ def _uris(model_deployment: api.ModelDeployment, policy: Policy) -> Iterator[str
     namespace = model_deployment.identity.namespace
     allowed = listed(policy.allowed_uris, namespace)
     spec = model_deployment.spec
+    signature = spec.model.signature
     named = {
         "spec.model.uri": spec.model.uri,
         "spec.validation.samplesURI": spec.validation.samples_uri or "",
+        "spec.model.signature.uri": (signature.uri if signature else None) or "",
     }
     for field, uri in named.items():
         if not uri:
@@ -92,6 +94,11 @@ def _artifact(model_deployment: api.ModelDeployment, policy: Policy) -> Iterator
             f"policy.requireDigest: spec.model.digest must pin the artifact in namespace {namespace}. Write sha256: and"
             " the 64 hexadecimal digits of its digest."
         )
+    if applies(policy.require_signature, namespace) and model.signature is None:
+        yield (
+            f"policy.requireSignature: spec.model.signature must name a public key in namespace {namespace}. Write"
+            " publicKey.secretName, the Secret with the key that the artifact is signed with."
+        )
     if model.format in _PICKLES and policy.pickle == "Never":
         yield (
             f"policy.pickle: {model.format} files are pickles, and no pickle is loaded here. Save the model with skops"
@@ -108,6 +115,7 @@ def _secrets(model_deployment: api.ModelDeployment, policy: Policy) -> Iterator[
     model, access = model_deployment.spec.model, model_deployment.spec.access
     named = {
         "spec.model.credentials.secretName": model.credentials,
+        "spec.model.signature.publicKey.secretName": model.signature and model.signature.public_key,
         "spec.access.tokens.secretName": access.tokens,
         "spec.access.tls.secretName": access.tls,
     }

@@ -28,12 +28,20 @@ def _ask(options: fetchsettings.FetchSettings) -> None:
         ({"uri": "s3://other/x"}, {"allowed_uris": {"*": ("s3://models/", "hf://org/*")}}),
         ({"uri": "https://host/%2e%2e/x"}, {"allowed_uris": {"*": ("https://host/",)}}),
         ({"uri": "s3://models/x"}, {"require_digest": ("def*",)}),
+        ({"uri": "s3://models/x"}, {"require_signature": True}),
+        (
+            {
+                "uri": "s3://models/x",
+                "signature": {"uri": "s3://o/x.sig", "publicKey": {"secretName": "k"}},
+            },
+            {"allowed_uris": {"*": ("s3://models/",)}},
+        ),
         ({"uri": "s3://models/x"}, {"allowed_formats": {"*": ("onnx",)}}),
     ],
     ids=str,
 )
 def test_the_pod_refuses_by_the_rule_by_which_the_operator_does(
-    model: dict[str, str], rules: dict[str, object]
+    model: dict[str, object], rules: dict[str, object]
 ) -> None:
     ruled = policyspec.Policy(**rules)  # type: ignore[arg-type]
     settings = config.OperatorConfig(runtime_classes={"default": config.RuntimeClass("x")}, policy=ruled)

@@ -17,7 +17,16 @@ def check(options: fetchsettings.FetchSettings) -> None:
             "requireDigest: spec.model.digest must pin the artifact. Write sha256: and the 64 hexadecimal digits of"
             " its digest."
         )
-    named = {"spec.model.uri": options.uri, "spec.validation.samplesURI": options.samples_uri or ""}
+    if rules.requires_signature and options.signature is None:
+        raise _violation(
+            "requireSignature: spec.model.signature must name a public key. Write publicKey.secretName, the Secret"
+            " with the key that the artifact is signed with."
+        )
+    named = {
+        "spec.model.uri": options.uri,
+        "spec.validation.samplesURI": options.samples_uri or "",
+        "spec.model.signature.uri": (options.signature.uri if options.signature else None) or "",
+    }
     for field, uri in named.items() if rules.allowed_uris else ():
         if uri and patterns.is_ambiguous(uri):
             raise _violation(

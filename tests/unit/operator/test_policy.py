@@ -16,6 +16,9 @@ SECRETS = {
     "spec.model.credentials.secretName": {
         "model": {"uri": "s3://models/x", "credentials": {"secretName": "db"}}
     },
+    "spec.model.signature.publicKey.secretName": {
+        "model": {"uri": "s3://models/x", "signature": {"publicKey": {"secretName": "db"}}}
+    },
     "spec.access.tokens.secretName": {"access": {"tokens": {"secretName": "db"}}},
     "spec.access.tls.secretName": {"access": {"tls": {"secretName": "db"}}},
 }
@@ -113,6 +116,27 @@ def test_a_digest_is_required_where_the_rule_holds(
     )
 
 
+def test_a_signature_is_required_where_the_rule_holds() -> None:
+    rules = Policy(require_signature=("prod-*",))
+    signed = {"uri": "s3://models/x", "signature": {"publicKey": {"secretName": "key"}}}
+    assert told(parsed("dev"), rules) == ""
+    assert told(parsed("prod-a", model=signed), rules) == ""
+    message = told(parsed("prod-a"), rules)
+    assert message.startswith(
+        "policy.requireSignature: spec.model.signature must name a public key in namespace"
+    )
+
+
+def test_the_uri_of_the_signature_is_under_the_same_rule() -> None:
+    rules = Policy(allowed_uris={"*": ("s3://models/",)})
+    for uri, words in (
+        ("s3://models/x.sig", ""),
+        ("https://host/x.sig", "spec.model.signature.uri is not under"),
+    ):
+        signed = {"uri": "s3://models/x", "signature": {"uri": uri, "publicKey": {"secretName": "key"}}}
+        assert words in told(parsed(model=signed), rules)
+
+
 @pytest.mark.parametrize("rule", ["Restricted", "Pinned", "Never", "Any"])
 @pytest.mark.parametrize("model_format", ["sklearn", "skops", "onnx", "mlflow", None])
 @pytest.mark.parametrize("pinned", [True, False])
@@ -192,6 +216,7 @@ def test_every_rule_says_its_name_and_what_to_do() -> None:
     rules = Policy(
         pickle="Never",
         require_digest=True,
+        require_signature=True,
         allowed_uris={"*": ("hf://org/",)},
         allowed_formats={"*": ("onnx",)},
         allowed_images=("other/",),
@@ -206,6 +231,7 @@ def test_every_rule_says_its_name_and_what_to_do() -> None:
             "allowedURIs",
             "allowedFormats",
             "requireDigest",
+            "requireSignature",
             "pickle",
             "credentialsPrefix",
             "allowedImages",

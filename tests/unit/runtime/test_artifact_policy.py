@@ -52,6 +52,7 @@ def test_what_the_rules_allow_is_fetched(
     [
         ({"allowed_uris": ("s3://models/",)}, "policy.allowedURIs: spec.model.uri is not under"),
         ({"requires_digest": True}, "policy.requireDigest: spec.model.digest must pin"),
+        ({"requires_signature": True}, "policy.requireSignature: spec.model.signature must name"),
         ({"allowed_formats": ("onnx",)}, "policy.allowedFormats: the artifact is of the format sklearn"),
     ],
 )

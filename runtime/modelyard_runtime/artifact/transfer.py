@@ -1,22 +1,28 @@
-"""One file from a source to disk: hashed while written, bounded in size and memory, reported in the log.
+"""One file from a source to disk: in parallel spans where the source has them, hashed on the way, bounded, resumed.
 
-Called by `artifact.fetch`. The first broken rule ends the transfer; what was written until then stays in the staging
+Called by `artifact.download`. A transfer that breaks goes on where it broke, as long as the source says that the file
+is the same version; otherwise the file comes again from its beginning. What a failed transfer leaves is in the staging
 folder, which nobody reads.
 """
 
+import concurrent.futures
+import contextlib
 import dataclasses
-import errno
-import hashlib
-import logging
+import os
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 from modelyard_runtime import errors
-from modelyard_runtime.artifact import source
+from modelyard_runtime.artifact import following, limits, progress, retrying, source
 
-_log = logging.getLogger(__name__)
-_REPORT_SECONDS = 3.0
+SPAN_BYTES = 32 * 1024**2  # much larger than what a request costs, small enough to spread
+_WINDOW_BYTES = 256 * 1024**2  # how far a transfer may be ahead of its hash: recent bytes are still in memory
+_RENEWING_BYTES = 1024**2  # whoever brings as much has not failed, only broken off
+disk_failure = limits.disk_failure  # for whoever else writes to the artifact volume
+# What waits this long in all for so few bytes is no transfer any more (1 KiB/s).
+_SLOW_SECONDS, _SLOW_BYTES = 60.0, 60 * 1024
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -27,100 +33,258 @@ class Written:
     size_bytes: int
 
 
-class Progress:
-    """Tells the log, every few seconds, how far a fetch has come."""
+@dataclasses.dataclass(frozen=True, slots=True)
+class Means:
+    """What the transfers of one artifact share."""
 
-    def __init__(self, shown: str, clock: Callable[[], float] = time.monotonic) -> None:
-        self._shown = shown
-        self._clock = clock
-        self._started_at = clock()
-        self._reported_at = self._started_at
-        self.done_bytes = 0
-        self.total_bytes: int | None = None
-
-    def add(self, size_bytes: int) -> None:
-        """Counts bytes that have arrived; logs a line when the last one is some seconds old."""
-        self.done_bytes += size_bytes
-        now = self._clock()
-        if now - self._reported_at >= _REPORT_SECONDS:
-            self._reported_at = now
-            _log.info("fetching", extra={"fields": {"uri": self._shown, **self._figures(now)}})
-
-    def finish(self) -> None:
-        """Logs the totals."""
-        _log.info("fetched", extra={"fields": {"uri": self._shown, **self._figures(self._clock())}})
-
-    def _figures(self, now: float) -> dict[str, float | int]:
-        elapsed = max(now - self._started_at, 1e-6)
-        rate = self.done_bytes / elapsed
-        figures: dict[str, float | int] = {
-            "bytes": self.done_bytes,
-            "seconds": round(elapsed, 2),
-            "mib_per_second": round(rate / 1024**2, 1),
-        }
-        if self.total_bytes is not None and rate > 0:
-            figures["total_bytes"] = self.total_bytes
-            figures["remaining_seconds"] = round(max(self.total_bytes - self.done_bytes, 0) / rate, 1)
-        return figures
+    budget: limits.Budget
+    progress: progress.Progress
+    sleep: retrying.Sleep = time.sleep
+    clock: Callable[[], float] = time.monotonic
 
 
-def write_file(content: source.Content, target: Path, limit_bytes: int, progress: Progress) -> Written:
-    """Writes a file's content and gives its digest and size.
+def fetch_file(
+    origin: source.Source, file: source.File, target: Path, means: Means, connections: int = 1
+) -> Written:
+    """Writes one file and gives its digest and size.
 
-    Raises `StartFailure`: ArtifactTooLarge past `limit_bytes` or on a full disk, FetchFailed when less arrives than was
-    announced.
+    Raises `StartFailure`: ArtifactTooLarge past the budget or on a full disk, and whatever the source raises.
     """
-    check_size(content.size_bytes or 0, limit_bytes)
-    hasher = hashlib.sha256()
-    size_bytes = 0
+    patience = retrying.Patience(means.sleep)
+    while True:
+        with _opened(target) as descriptor:
+            transfer = _Transfer(origin, file, descriptor, means)
+            try:
+                return _check_digest(file, transfer.run(connections))
+            except _Again as again:
+                transfer.take_back()
+                patience.wait_after(again.failure)
+
+
+@contextlib.contextmanager
+def _opened(target: Path) -> Iterator[int]:
     try:
-        with target.open("wb") as file:
-            for chunk in content.chunks:
-                length = memoryview(chunk).nbytes
-                size_bytes += length
-                check_size(size_bytes, limit_bytes)
-                hasher.update(chunk)
-                file.write(chunk)
-                progress.add(length)
+        descriptor = os.open(target, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
     except OSError as error:
-        raise disk_failure(error) from error
-    if content.size_bytes is not None and size_bytes != content.size_bytes:
-        raise errors.StartFailure(
-            errors.Reason.FETCH_FAILED,
-            f"the transfer ended after {size_bytes} of {content.size_bytes} bytes",
-        )
-    return Written(f"sha256:{hasher.hexdigest()}", size_bytes)
+        raise limits.disk_failure(error) from error
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
 
 
-def check_digest(file: source.File, written: Written) -> Written:
-    """Gives what was written; raises `StartFailure` (FetchFailed) when the place itself says another digest of it."""
+def _check_digest(file: source.File, written: Written) -> Written:
     if file.digest is not None and written.digest != file.digest:
-        raise errors.StartFailure(
-            errors.Reason.FETCH_FAILED,
+        raise _Again(
             f"{file.path or 'the file'} arrived with the digest {written.digest}, but where it comes from lists it with"
             f" {file.digest}: it is damaged there or was on the way; publish it again if that stays so",
         )
     return written
 
 
-def check_size(size_bytes: int, limit_bytes: int) -> None:
-    """Raises `StartFailure` (ArtifactTooLarge) when `size_bytes` is over the limit."""
-    if size_bytes > limit_bytes:
+class _Again(Exception):  # noqa: N818 - named for what it means
+    """The whole file must come again."""
+
+    def __init__(self, problem: str | errors.StartFailure) -> None:
+        super().__init__(problem)
+        self.failure = (
+            errors.StartFailure(errors.Reason.FETCH_FAILED, problem) if isinstance(problem, str) else problem
+        )
+
+
+class _Stopped(Exception):  # noqa: N818 - named for what it means
+    """Another span of the file has failed."""
+
+
+@dataclasses.dataclass(slots=True)
+class _Piece:
+    start: int
+    end: int | None
+    done: int = 0
+    content: source.Content | None = None
+
+    @property
+    def is_whole(self) -> bool:
+        return self.end is not None and self.start + self.done == self.end
+
+
+class _Transfer:
+    """One attempt at one file."""
+
+    def __init__(self, origin: source.Source, file: source.File, descriptor: int, means: Means) -> None:
+        self._origin = origin
+        self._file = file
+        self._descriptor = descriptor
+        self._means = means
+        self._lock = threading.Lock()
+        self._stop = threading.Event()
+        self._follower = following.Follower(descriptor)
+        self._pieces: list[_Piece] = []
+        self._waiting: Iterator[_Piece] = iter(())
+        self._first_open = 0
+        self._version: str | None = None
+        self._size_bytes: int | None = None
+
+    def run(self, connections: int) -> Written:
+        try:
+            self._pieces = self._plan()
+            self._waiting = iter(self._pieces)
+            self._run_pieces(min(connections, len(self._pieces)))
+            return Written(self._finish(), sum(piece.done for piece in self._pieces))
+        finally:
+            self._follower.stop()
+
+    def _finish(self) -> str:
+        try:
+            return self._follower.finish()
+        except OSError as error:
+            raise limits.disk_failure(error) from error
+
+    def take_back(self) -> None:
+        """Uncounts what has arrived: it has to come again."""
+        arrived = sum(piece.done for piece in self._pieces)
+        self._means.budget.give_back(arrived)
+        self._means.progress.take_back(arrived)
+
+    def _plan(self) -> list[_Piece]:
+        """Opens the file and gives the pieces it comes in, the first with its content."""
+        try:
+            content = self._origin.open_file(self._file, source.Span(0, SPAN_BYTES))
+            if content.is_span and (content.version is None or content.size_bytes is None):
+                # Nothing would tell whether two spans are of the same file.
+                _close(content)
+                content = self._origin.open_file(self._file)
+        except errors.StartFailure as failure:
+            raise _Again(failure) from failure
+        self._version, self._size_bytes = content.version, content.size_bytes
+        if content.size_bytes is None:
+            return [_Piece(0, None, content=content)]
+        self._check_room(content)
+        step = SPAN_BYTES if content.is_span else max(content.size_bytes, 1)
+        starts = range(0, max(content.size_bytes, 1), step)
+        pieces = [_Piece(start, min(start + step, content.size_bytes)) for start in starts]
+        pieces[0].content = content
+        return pieces
+
+    def _check_room(self, content: source.Content) -> None:
+        size_bytes = content.size_bytes or 0
+        if self._means.progress.total_bytes is None:
+            self._means.progress.total_bytes = size_bytes
+        limits.check_size(size_bytes, self._means.budget.limit_bytes)
+        limits.check_space(self._descriptor, size_bytes)
+
+    def _run_pieces(self, connections: int) -> None:
+        if connections == 1:
+            self._work()
+            return
+        with concurrent.futures.ThreadPoolExecutor(connections, "transfer") as pool:
+            tasks = [pool.submit(self._work) for _ in range(connections)]
+            try:
+                for task in concurrent.futures.as_completed(tasks):
+                    task.result()
+            finally:
+                self._stop.set()
+
+    def _work(self) -> None:
+        while True:
+            with self._lock:
+                piece = next(self._waiting, None)
+            if piece is None:
+                return
+            self._follower.wait_for(piece.start, _WINDOW_BYTES)
+            self._run_piece(piece)
+
+    def _run_piece(self, piece: _Piece) -> None:
+        patience = retrying.Patience(self._means.sleep)
+        while True:
+            done_before = piece.done
+            try:
+                content, piece.content = piece.content or self._open(piece), None
+                with _closing(content):
+                    self._copy(content, piece)
+                return
+            except errors.StartFailure as failure:
+                if self._version is None and failure.reason.is_retryable:
+                    raise _Again(failure) from failure
+                if piece.done - done_before >= _RENEWING_BYTES:
+                    patience.renew()
+                patience.wait_after(failure)
+
+    def _open(self, piece: _Piece) -> source.Content:
+        content = self._origin.open_file(self._file, source.Span(piece.start + piece.done, piece.end))
+        is_same = content.version == self._version and self._size_bytes in (None, content.size_bytes)
+        if is_same and content.is_span:
+            return content
+        _close(content)
+        raise _Again(
+            "the transfer can't go on where it broke: the server sends the file from its beginning"
+            if is_same
+            else "the file was changed while it was fetched; publish a new version under a name of its own"
+        )
+
+    def _copy(self, content: source.Content, piece: _Piece) -> None:
+        for chunk in _watch(content.chunks, self._means.clock):
+            if self._stop.is_set():
+                raise _Stopped
+            view = memoryview(chunk).cast("B")
+            if piece.end is not None and piece.start + piece.done + view.nbytes > piece.end:
+                raise _Again("the server sent more bytes than it had announced")
+            self._means.budget.take(view.nbytes)
+            self._write(view, piece)
+            self._means.progress.add(view.nbytes)
+        if piece.end is None or piece.is_whole:
+            return
         raise errors.StartFailure(
-            errors.Reason.ARTIFACT_TOO_LARGE,
-            f"the artifact has more than the {limit_bytes} bytes that this deployment allows "
-            "(MODELYARD_MAX_ARTIFACT_BYTES); name a smaller artifact or ask the administrator to raise the limit",
+            errors.Reason.FETCH_FAILED,
+            f"the transfer ended after {piece.start + piece.done} of {self._size_bytes} bytes",
         )
 
+    def _write(self, view: memoryview, piece: _Piece) -> None:
+        offset, left = piece.start + piece.done, view
+        try:
+            while left:
+                written = os.pwrite(self._descriptor, left, offset)
+                offset, left = offset + written, left[written:]
+        except OSError as error:
+            raise limits.disk_failure(error) from error
+        with self._lock:
+            piece.done += view.nbytes
+            while self._first_open + 1 < len(self._pieces) and self._pieces[self._first_open].is_whole:
+                self._first_open += 1
+            first = self._pieces[self._first_open]
+            whole = first.start + first.done
+        self._follower.advance(whole)
 
-def disk_failure(error: OSError) -> errors.StartFailure:
-    """Gives the failure that an error of the artifact volume stands for."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-        return errors.StartFailure(
-            errors.Reason.ARTIFACT_TOO_LARGE,
-            "the artifact does not fit: no space left on the artifact volume",
-        )
-    return errors.StartFailure(
-        errors.Reason.SETTINGS_INVALID,
-        f"MODELYARD_ARTIFACT_DIR: the artifact volume can't be written: {error.strerror}",
-    )
+
+def _watch(chunks: Iterator[bytes], clock: Callable[[], float]) -> Iterator[bytes]:
+    """Gives the chunks; fails when next to nothing arrives for a long time, however regularly."""
+    waited, arrived = 0.0, 0
+    while True:
+        asked_at = clock()
+        chunk = next(chunks, None)
+        if chunk is None:
+            return
+        waited += clock() - asked_at
+        arrived += memoryview(chunk).nbytes
+        if waited >= _SLOW_SECONDS:
+            if arrived < _SLOW_BYTES:
+                raise errors.StartFailure(
+                    errors.Reason.FETCH_FAILED,
+                    f"the transfer is too slow: {arrived} bytes in {waited:.0f} seconds",
+                )
+            waited, arrived = 0.0, 0
+        yield chunk
+
+
+@contextlib.contextmanager
+def _closing(content: source.Content) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        _close(content)
+
+
+def _close(content: source.Content) -> None:
+    """Ends a request whose bytes nobody wants any more."""
+    if isinstance(content.chunks, Generator):
+        content.chunks.close()

@@ -18,7 +18,8 @@ class Surroundings:
     """What every source is given beside its URI.
 
     Credentials, the process environment with the pod's identity, the folder that volumes are mounted below, the one
-    door out for connections, and the folders in which `file:` may name something.
+    door out for connections, the folders in which `file:` may name something, and the administrator's patterns of URIs
+    for what is found elsewhere than the URI says (none: anywhere).
     """
 
     credentials: secrets.Credentials = secrets.NONE
@@ -26,6 +27,7 @@ class Surroundings:
     mount_dir: Path = Path("/mnt")
     egress: door.Egress = dataclasses.field(default_factory=door.Egress)
     file_roots: tuple[Path, ...] = ()
+    allowed_uris: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -21,5 +21,10 @@ def build(options: fetchsettings.FetchSettings, ambient: Mapping[str, str]) -> s
         ca_pem="\n".join(filter(None, (asked.ca_bundle, credentials.get("ca.crt")))),
     )
     return source.Surroundings(
-        credentials, ambient, options.mount_dir, egress.Egress(policy), options.file_roots
+        credentials,
+        ambient,
+        options.mount_dir,
+        egress.Egress(policy),
+        options.file_roots,
+        options.rules.allowed_uris,
     )

@@ -24,6 +24,8 @@ _MODULES: Mapping[str, str] = {
     "oci": "oci",
     "oci+volume": "ocivolume",
     "hf": "huggingface",
+    "mlflow": "mlflow",
+    "runs": "mlflow",
 }
 
 

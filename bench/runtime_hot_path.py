@@ -153,6 +153,7 @@ def _serving(estimator: Any, folder: Path) -> Iterator[tuple[int, int]]:
         "MODELYARD_ARTIFACT_DIR": str(folder / "artifact"),
         "MODELYARD_TERMINATION_MESSAGE_PATH": str(folder / "termination"),
         "MODELYARD_MODEL_URI": f"file://{folder}/model.joblib",
+        "MODELYARD_FILE_ROOTS": str(folder),
         "MODELYARD_MODEL_NAME": "m",
         "MODELYARD_PORT": str(port),
         "MODELYARD_DRAIN_SECONDS": "0",

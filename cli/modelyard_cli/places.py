@@ -12,6 +12,7 @@ from modelyard_runtime import errors
 from modelyard_runtime.artifact import addresses, egress, identity, source
 from modelyard_runtime.artifact import credentials as secrets
 from modelyard_runtime.artifact import uri as uris
+from modelyard_runtime.artifact.sources import local
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 # Places that only a pod reaches, with what to name instead.
@@ -42,6 +43,8 @@ def credentials(environment: Mapping[str, str]) -> secrets.Credentials:
 def surroundings(given: secrets.Credentials, environment: Mapping[str, str]) -> source.Surroundings:
     """Gives what sources need: on a person's own machine every path and address is theirs to name."""
     everywhere = egress.Policy(
-        allowed=addresses.parse_allowed("0.0.0.0/0,::/0"), identity=identity.read(environment, is_granted=False)
+        allowed=addresses.parse_allowed("0.0.0.0/0,::/0"),
+        identity=identity.read(environment, is_granted=False),
     )
-    return source.Surroundings(given, environment, egress=egress.Egress(everywhere), file_roots=(Path("/"),))
+    roots = (Path("/"), *local.closed_folders(environment))
+    return source.Surroundings(given, environment, egress=egress.Egress(everywhere), file_roots=roots)

@@ -65,7 +65,7 @@ def _interruptible(run: Callable[[settings.ProcessSettings], int], process: sett
 
 def _run_fetch(process: settings.ProcessSettings) -> int:
     # Here and below: each command pays only for its own imports.
-    from modelyard_runtime.artifact import fetch  # noqa: PLC0415
+    from modelyard_runtime.artifact import confidential, fetch  # noqa: PLC0415
     from modelyard_runtime.artifact import manifest as manifests  # noqa: PLC0415
     from modelyard_runtime.formats import detection  # noqa: PLC0415
 
@@ -76,6 +76,7 @@ def _run_fetch(process: settings.ProcessSettings) -> int:
         stage = following
 
     try:
+        confidential.protect_memory()
         options = fetchsettings.read(os.environ)
         manifest = fetch.fetch(options, os.environ, enter)
         found = detection.require_known(options.artifact_dir / manifest.path, options.model_format)

@@ -230,7 +230,12 @@ def test_what_takes_long_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixtur
 
 
 def _fetch(archive: Path, target: Path, **changes: object) -> object:
-    options = fetchsettings.FetchSettings(uri=f"file://{archive}", artifact_dir=target, **changes)  # type: ignore[arg-type]
+    options = fetchsettings.FetchSettings(
+        uri=f"file://{archive}",
+        artifact_dir=target,
+        file_roots=(archive.parent,),
+        **changes,  # type: ignore[arg-type]
+    )
     return fetch.fetch(options, {}, lambda _: None)
 
 

@@ -98,8 +98,9 @@ def test_a_sample_that_can_not_be_asked_is_the_authors_to_mend(case: str) -> Non
 def _fetch(tmp_path: Path, samples_uri: str | None) -> store.Store:
     (tmp_path / "m.pkl").write_bytes(b"\x80\x05N.")
     options = FetchSettings(
-        uri=f"file://{tmp_path}/m.pkl", artifact_dir=tmp_path / "artifact", samples_uri=samples_uri
-    )
+        uri=f"file://{tmp_path}/m.pkl", artifact_dir=tmp_path / "artifact", samples_uri=samples_uri,
+        file_roots=(tmp_path,),
+    )  # fmt: skip
     fetch.fetch(options, {}, lambda _: None)
     return store.Store(options.artifact_dir)
 

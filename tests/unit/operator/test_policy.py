@@ -12,7 +12,7 @@ from tests.support import policy_corpus
 
 DIGEST = "sha256:" + "a" * 64
 IMAGE = "registry.example/modelyard/runtime:1"
-SECRETS = {
+SECRETS: dict[str, dict[str, Any]] = {
     "spec.model.credentials.secretName": {
         "model": {"uri": "s3://models/x", "credentials": {"secretName": "db"}}
     },
@@ -48,7 +48,12 @@ def test_the_corpus_is_worth_its_name() -> None:
 
 
 def test_without_rules_nothing_is_forbidden() -> None:
-    for spec in ({}, {"access": {"tokens": {"secretName": "any"}}}, {"replicas": 1000}):
+    specs: tuple[dict[str, Any], ...] = (
+        {},
+        {"access": {"tokens": {"secretName": "any"}}},
+        {"replicas": 1000},
+    )
+    for spec in specs:
         model_deployment = parsed(**spec)
         assert told(model_deployment, Policy()) == ""
         policy.check_size(model_deployment, Policy())
@@ -222,7 +227,9 @@ def test_every_rule_says_its_name_and_what_to_do() -> None:
         allowed_images=("other/",),
         credentials_prefix="modelyard-",
     )
-    spec = {"model": {"uri": "s3://models/x", "format": "sklearn", "credentials": {"secretName": "db"}}}
+    spec: dict[str, Any] = {
+        "model": {"uri": "s3://models/x", "format": "sklearn", "credentials": {"secretName": "db"}}
+    }
     messages = list(policy._broken(parsed(**spec), IMAGE, rules))
     names = [message.partition(":")[0] for message in messages]
     assert names == [

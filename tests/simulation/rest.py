@@ -121,9 +121,10 @@ def _judge_bytes(world: World) -> None:
             continue
         revision = replica_set["metadata"]["labels"][naming.LABEL_REVISION]
         stored = world.api.find(Kind.CONTROLLER_REVISION.plural, revision)
-        if stored is None:
-            # One that somebody has deleted comes back only where it is the one that is asked for.
-            check(revision in world.oracle.lost, f"what serves is recorded: {revision}")
+        if stored is None or objects.controller_of(stored) is None:
+            # A record that somebody has deleted or orphaned is taken back only where it is the one that is asked for.
+            is_known = stored is not None or revision in world.oracle.lost
+            check(is_known, f"what serves is recorded: {revision}")
             continue
         check(len(serving) == 1, f"all pods of {revision} serve the same bytes")
         ((told, pod),) = serving.items()

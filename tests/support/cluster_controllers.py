@@ -117,11 +117,11 @@ class Controllers:
         """Play the HorizontalPodAutoscaler."""
         await self.backend.patch("deployments", self.namespace, "iris", {"spec": {"replicas": replicas}})
 
-    async def pod(self, revision: str, status: dict[str, Any]) -> str:
+    async def pod(self, revision: str, status: dict[str, Any], name: str = "") -> str:
         """Play the kubelet: a pod of a revision with the status given; give its name."""
         deployment = await self.deployment()
         template = deployment["spec"]["template"]
-        name = f"{revision}-{next(self._pods)}"
+        name = name or f"{revision}-{next(self._pods)}"
         labels = template["metadata"]["labels"] | {naming.LABEL_REVISION: revision}
         spec = {**template["spec"], "serviceAccountName": "default"}
         metadata: dict[str, Any] = {"name": name, "namespace": self.namespace, "labels": labels}

@@ -69,11 +69,12 @@ async def live(kubeconfig: Path, folder: Path, release: str) -> Account:
 
 
 async def _life(world: World) -> None:
-    """Create, drift, update, roll out, forget old revisions, autoscale, take that back, stop."""
+    """Create, lock, drift, update, roll out, forget old revisions, autoscale, take that back, stop."""
     await world.create(replicas=2, revisionHistoryLimit=1)
     await _until(lambda: _has(world, Kind.DISRUPTION_BUDGET), "all children")
     await world.roll_out()
     await _until(lambda: _is(world, "True RolledOut"), "Ready")
+    await _lock(world)
     for kind in (Kind.SERVICE, Kind.DISRUPTION_BUDGET, Kind.DEPLOYMENT):
         await world.remove(kind)
         await _until(lambda kind=kind: _has(world, kind), f"{kind.kind} is back")  # type: ignore[misc]
@@ -91,6 +92,29 @@ async def _life(world: World) -> None:
     await world.change(autoscaling=None, replicas=1, model={"uri": "s3://models/iris/last.joblib"})
     for kind in (Kind.AUTOSCALER, Kind.DISRUPTION_BUDGET):
         await _until(lambda kind=kind: _lacks(world, kind), f"no {kind.kind}")  # type: ignore[misc]
+
+
+async def _lock(world: World) -> None:
+    """Have two pods fetch different bytes, and somebody meddle with the lock that comes of it."""
+    revision = await world.template_revision()
+    for digest in ("sha256:" + "a" * 64, "sha256:" + "b" * 64):
+        await world.pod(revision, cluster_world.fetched(digest))
+    await _until(lambda: _counts(world, "pods", 1), "the pod with other bytes is stopped")
+    await world.remove_pods()
+    (lock,) = await world.backend.listed("configmaps", PODS)
+    name = lock["metadata"]["name"]
+    patch = {"metadata": {"labels": {naming.LABEL_COMPONENT: "another"}}}
+    await world.backend.patch("configmaps", PODS, name, patch)
+    await _until(lambda: _is_component(world, name), "the lock's label is put right")
+
+
+async def _counts(world: World, plural: str, number: int) -> bool:
+    return len(await world.backend.listed(plural, PODS)) == number
+
+
+async def _is_component(world: World, name: str) -> bool:
+    found = await world.backend.read("configmaps", PODS, name)
+    return found is not None and found["metadata"]["labels"][naming.LABEL_COMPONENT] == naming.COMPONENT
 
 
 async def _until(look: Callable[[], Awaitable[bool]], what: str) -> None:

@@ -74,6 +74,13 @@ async def _to_one(world: World) -> None:
     await world.change(replicas=1, service={"port": 8000})
 
 
+async def _load(world: World) -> None:
+    """Have two pods fetch different bytes; the first has loaded them, so the other is stopped."""
+    revision = await world.template_revision()
+    for letter in "ab":  # names that are the same in every run
+        await world.pod(revision, cluster_world.fetched("sha256:" + letter * 64), f"{revision}-{letter}")
+
+
 SCENARIOS: dict[str, Scenario] = {
     each.name: each
     for each in (
@@ -84,6 +91,7 @@ SCENARIOS: dict[str, Scenario] = {
         Scenario("to autoscaler", _to_autoscaler, _create),
         Scenario("from autoscaler", _from_autoscaler, _create_scaled_by_autoscaler),
         Scenario("rollback", _break, _create_that_goes_back),
+        Scenario("lock", _load, _create),
         Scenario("delete", _update, _create, removes=True),
     )
 }
@@ -115,6 +123,8 @@ async def advance(world: World) -> bool:
             await world.backend.remove("pods", world.namespace, pod["metadata"]["name"])
         await world.roll_out()
         return False
+    if len(await world.backend.listed("pods", world.namespace)) > 1:
+        return False  # the operator has to stop the one with other bytes
     conditions = await world.conditions()
     return conditions.get("Ready", "").startswith("True ") or conditions.get("Stalled") == "True RolledBack"
 

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import msgspec
 
-from modelyard_operator import errors, policyspec, spec
+from modelyard_operator import cachespec, errors, policyspec, spec
 
 LOG_LEVELS = ("debug", "info", "warning", "error")
 _DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
@@ -49,6 +49,7 @@ class OperatorConfig(msgspec.Struct, frozen=True):
     allowed_metadata_prefixes: tuple[str, ...] = ()  # MODELYARD_ALLOWED_METADATA_PREFIXES
     cluster_domain: str = "cluster.local"  # MODELYARD_CLUSTER_DOMAIN
     artifact_size_limit: str = "10Gi"  # MODELYARD_ARTIFACT_SIZE_LIMIT
+    artifact_cache: cachespec.ArtifactCache = cachespec.ArtifactCache()  # MODELYARD_ARTIFACT_CACHE
     policy: policyspec.Policy = policyspec.Policy()  # MODELYARD_POLICY
     fetch: policyspec.Fetch = policyspec.Fetch()  # MODELYARD_FETCH
     workers: int = 8  # MODELYARD_WORKERS
@@ -82,6 +83,7 @@ def from_env(environment: Mapping[str, str]) -> OperatorConfig:
         allowed_metadata_prefixes=_words(env, "MODELYARD_ALLOWED_METADATA_PREFIXES"),
         cluster_domain=env.get("MODELYARD_CLUSTER_DOMAIN", default.cluster_domain),
         artifact_size_limit=env.get("MODELYARD_ARTIFACT_SIZE_LIMIT", default.artifact_size_limit),
+        artifact_cache=cachespec.read(env),
         policy=policyspec.read_policy(env),
         fetch=policyspec.read_fetch(env),
         workers=int(_number(env, "MODELYARD_WORKERS", default.workers, (1, 100))),

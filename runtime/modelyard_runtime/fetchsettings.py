@@ -38,6 +38,15 @@ class Rules:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class CacheSettings:
+    """Where the node keeps artifacts for later pods, how much of them, and for whom (the namespace)."""
+
+    directory: Path
+    max_bytes: int
+    scope: str = ""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class SignatureSettings:
     """Whose signature the artifact must have: the folder and file of the public key, and where the signature is."""
 
@@ -63,10 +72,24 @@ class FetchSettings:
     credentials_dir: Path | None = None
     credentials_secret: str = ""
     signature: SignatureSettings | None = None
+    cache: CacheSettings | None = None
     egress: EgressSettings = dataclasses.field(default_factory=EgressSettings)
     file_roots: tuple[Path, ...] = DEFAULT_FILE_ROOTS
     mount_dir: Path = DEFAULT_MOUNT_DIR
     rules: Rules = Rules()
+
+
+def _cache(environment: Mapping[str, str]) -> CacheSettings | None:
+    directory = variables.directory(environment, "MODELYARD_CACHE_DIR")
+    if directory is None:
+        return None
+    scope = environment.get("MODELYARD_CACHE_SCOPE", "")
+    if "/" in scope:
+        raise variables.invalid(
+            "MODELYARD_CACHE_SCOPE", f"{scope[:40]!r} holds a slash; it must be a namespace's name"
+        )
+    max_bytes = variables.integer(environment, "MODELYARD_CACHE_BYTES", DEFAULT_MAX_ARTIFACT_BYTES)
+    return CacheSettings(directory, max_bytes, scope)
 
 
 def _signature(environment: Mapping[str, str]) -> SignatureSettings | None:
@@ -96,6 +119,7 @@ def read(environment: Mapping[str, str]) -> FetchSettings:
         credentials_dir=variables.directory(environment, "MODELYARD_CREDENTIALS_DIR"),
         credentials_secret=environment.get("MODELYARD_CREDENTIALS_SECRET", ""),
         signature=_signature(environment),
+        cache=_cache(environment),
         egress=_egress(environment),
         file_roots=_file_roots(environment),
         mount_dir=variables.directory(environment, "MODELYARD_MOUNT_DIR") or DEFAULT_MOUNT_DIR,

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from modelyard_operator import api, config, naming, quantities, runtimespec, spec, validationspec
-from modelyard_operator.desired import restrictions, signing, sources
+from modelyard_operator.desired import cache, restrictions, signing, sources
 
 PRE_STOP_SECONDS = 5  # endpoints need a moment to forget the pod; until then it serves as before
 DEFAULT_REQUESTS: Mapping[str, int | str] = {"cpu": "100m", "memory": "256Mi"}
@@ -37,9 +37,9 @@ def build_fetch(
     if checks.samples_uri:
         env[naming.ENV_SAMPLES_URI] = checks.samples_uri
     env |= restrictions.of_fetch(model_deployment, offer, settings)
-    env |= signing.env(model)
+    env |= signing.env(model) | cache.env(model_deployment, settings.artifact_cache)
     mounts: list[dict[str, Any]] = [_ARTIFACT_MOUNT, _TMP_MOUNT, *sources.mounts(model_deployment.spec)]
-    mounts += signing.mounts(model)
+    mounts += signing.mounts(model) + cache.mounts(settings.artifact_cache)
     if model.credentials is not None:
         # Files: an environment is in the process list, and a key of the Secret could set LD_PRELOAD there.
         env[naming.ENV_CREDENTIALS_DIR] = naming.CREDENTIALS_DIR

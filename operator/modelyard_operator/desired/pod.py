@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from modelyard_operator import api, catalogue, config, errors, naming, podspec, spec, validationspec
-from modelyard_operator.desired import container, signing, sources
+from modelyard_operator.desired import cache, container, signing, sources
 from modelyard_operator.objects import Manifest
 
 USER_ID = 10001
@@ -118,7 +118,7 @@ def _volumes(asked: spec.Spec, settings: config.OperatorConfig) -> list[dict[str
         {"name": naming.TMP_VOLUME, "emptyDir": {"sizeLimit": TMP_SIZE_LIMIT}},
     ]
     volumes += sources.volumes(asked)
-    volumes += signing.volumes(asked.model)
+    volumes += signing.volumes(asked.model) + cache.volumes(settings.artifact_cache)
     access, credentials = asked.access, asked.model.credentials
     if credentials:
         volumes.append(_secret(naming.CREDENTIALS_VOLUME, credentials.secret_name))

@@ -8,18 +8,25 @@ import logging
 import time
 from collections.abc import Callable, MutableMapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from modelyard_runtime import errors, fetchsettings, lifecycle
-from modelyard_runtime.artifact import download, locking, manifest, policy, retrying, source, store
+from modelyard_runtime.artifact import (
+    cache,
+    download,
+    limits,
+    locking,
+    manifest,
+    policy,
+    retrying,
+    signature_asking,
+    source,
+    store,
+)
 from modelyard_runtime.artifact import surroundings as surrounding
 from modelyard_runtime.artifact import uri as uris
 from modelyard_runtime.artifact.archives import layers, unpacking
 from modelyard_runtime.artifact.sources import opening
 from modelyard_runtime.formats import detection
-
-if TYPE_CHECKING:
-    from modelyard_runtime.artifact import signature
 
 _log = logging.getLogger(__name__)
 MAX_SAMPLES_BYTES = 16 * 1024**2  # what a server would refuse as one request is no sample either
@@ -49,15 +56,21 @@ def fetch(
         return present
     origin = opening.open_source(location, surroundings)
     staged = folder.prepare(location.name)
-    arrived = download.fetch_artifact(origin, staged, options.max_artifact_bytes, location.shown, sleep)
+    arrived = _bring(
+        options, origin, staged, location.shown, cache.Cache(options.cache, location.scheme), sleep
+    )
     actual_digest, size_bytes = arrived.digest, arrived.size_bytes
     enter(lifecycle.Stage.VERIFYING)
     _verify_digest(options.digest, actual_digest, location.shown)
     locking.check(options.locked_digest, actual_digest, location.shown)
-    kept = _check_signature(options, surroundings, staged, actual_digest, sleep)
+    is_packed = bool(arrived.listing.packed)
+    if not is_packed:
+        kept = signature_asking.check(options, surroundings, staged, actual_digest, sleep)
     unpacked = _unpack(arrived.listing, staged, options.max_artifact_bytes)
     if unpacked is not None:
         staged, size_bytes = unpacked.path, unpacked.size_bytes
+    if is_packed:  # what is signed was packed into layers afterwards
+        kept = signature_asking.check(options, surroundings, staged, None, sleep)
     policy.check_format(options.rules, detection.require_known(staged, options.model_format))
     content_digest = unpacked.digest if unpacked is not None else None
     if kept is not None:
@@ -71,37 +84,24 @@ def _unpack(listing: source.Listing, staged: Path, limit_bytes: int) -> unpackin
     return unpacking.unpack(staged, limit_bytes)
 
 
-def _check_signature(
+def _bring(
     options: fetchsettings.FetchSettings,
-    surroundings: source.Surroundings,
+    origin: source.Source,
     staged: Path,
-    digest: str,
+    shown: str,
+    node_cache: cache.Cache,
     sleep: retrying.Sleep,
-) -> "signature.Kept | None":
-    """Verifies the signature that is asked for; gives what it leaves of a folder."""
-    if (asked := options.signature) is None:
-        return None
-    # Here, because its library takes a tenth of a second to import.
-    from modelyard_runtime.artifact import signature, signature_bundle  # noqa: PLC0415
-
-    def read() -> bytes:
-        location = uris.parse(signature.uri_of(asked, options.uri))
-        target = staged.with_name(f"{staged.name}.signature")
-        try:
-            origin = opening.open_source(location, surroundings)
-            download.fetch_file(origin, target, signature.MAX_BYTES, location.shown, sleep)
-        except errors.StartFailure as failure:
-            if failure.reason is not errors.Reason.ARTIFACT_NOT_FOUND:
-                raise
-            raise signature_bundle.failure(
-                f"there is no signature at {location.shown}; sign the artifact with `model_signing sign key` and put"
-                " the signature there, or name it in spec.model.signature.uri"
-            ) from None
-        content = target.read_bytes()
-        target.unlink()
-        return content
-
-    return signature.check(asked, staged, digest, read)
+) -> download.Downloaded:
+    """Brings the artifact from the node's cache, else from its source; what is verified is kept there."""
+    wanted = options.digest or options.locked_digest
+    taken_bytes = node_cache.take(wanted, staged)
+    if taken_bytes is not None and wanted is not None:
+        limits.check_size(taken_bytes, options.max_artifact_bytes)
+        return download.Downloaded(source.Listing(staged.is_dir(), ()), wanted, taken_bytes)
+    arrived = download.fetch_artifact(origin, staged, options.max_artifact_bytes, shown, sleep)
+    if wanted in (None, arrived.digest) and not arrived.listing.packed:
+        node_cache.put(arrived.digest, staged, arrived.size_bytes)
+    return arrived
 
 
 def _fetch_samples(

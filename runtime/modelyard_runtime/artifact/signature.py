@@ -47,11 +47,11 @@ def uri_of(asked: fetchsettings.SignatureSettings, uri: str) -> str:
 
 
 def check(
-    asked: fetchsettings.SignatureSettings, staged: Path, digest: str, read: Callable[[], bytes]
+    asked: fetchsettings.SignatureSettings, staged: Path, digest: str | None, read: Callable[[], bytes]
 ) -> Kept | None:
     """Verifies a fetched file or folder; gives what is left of it, None when nothing had to be removed.
 
-    `digest` is the artifact's, `read` fetches the signature that is not in the folder itself. Raises `StartFailure`:
+    `digest` is a single file's, if known; `read` fetches a signature that is not in the folder. Raises `StartFailure`:
     SecretMissing without a key, SignatureInvalid, or what `read` raises.
     """
     keys = bundles.read_keys(_read_key(asked))
@@ -85,7 +85,7 @@ def _read_inside(staged: Path) -> bytes:
         ) from None
 
 
-def _check_file(signed: bundles.Signed, staged: Path, digest: str) -> None:
+def _check_file(signed: bundles.Signed, staged: Path, digest: str | None) -> None:
     if set(signed.files) != {"."}:
         raise bundles.failure(
             "the signature is of a folder, and the artifact is a single file; sign the file itself"

@@ -66,7 +66,7 @@ def refusal(address: str, allowed: tuple[Network, ...] = ()) -> str | None:
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:
-        return "no IP address"  # such as fe80::1%eth0: what nobody can judge
+        return "no IP address"
     for each in _meanings(parsed):
         if not _is_within(each, allowed) and (kind := _kind(each)) is not None:
             return kind

@@ -87,6 +87,12 @@ def explain(error: Exception, place: Place) -> errors.StartFailure:
     """Gives the failure that an exception of the library stands for."""
     text = str(error)
     status = _status(error, text)
+    if status == 407 and _FORWARDER_MARK in text:
+        # Libraries show the proxy's password for the server they were given, and for no other.
+        return errors.StartFailure(
+            errors.Reason.ADDRESS_REFUSED,
+            f"{place.server} redirects {place.shown} to another server, which is not followed; name that one",
+        )
     if status is None or _FORWARDER_MARK in text:
         match place.take_failure():
             case errors.StartFailure() as refused:

@@ -166,6 +166,9 @@ def _after_slashes(uri: str) -> str:
 
 
 def _parse_http(uri: str, scheme: str) -> Location:
+    if "\\" in uri:
+        # Some read it as a slash, some as a part of the user: another host to each.
+        raise _unsupported(f"the {scheme} model URI holds a backslash; percent-encode it (%5C)")
     try:
         parts = urllib.parse.urlsplit(uri)
         host = parts.hostname or ""

@@ -24,13 +24,20 @@ def authority(folder: Path) -> None:
     )
 
 
-def certificate(folder: Path, name: str, key: str = "tls.key", signed: str = "tls.crt") -> None:
+def certificate(
+    folder: Path,
+    name: str,
+    key: str = "tls.key",
+    signed: str = "tls.crt",
+    hosts: str = "IP:127.0.0.1",
+    dates: tuple[str, ...] = ("-days", "2"),
+) -> None:
     """Makes a key and a certificate that the authority has signed; the names are those of a TLS Secret."""
-    (folder / "names").write_text("subjectAltName=IP:127.0.0.1\n")
+    (folder / "names").write_text(f"subjectAltName={hosts}\n")
     openssl(folder, "req", *_KEY, "-subj", f"/CN={name}", "-keyout", f"{key}.new", "-out", "request")
     openssl(
         folder, "x509", "-req", "-in", "request", "-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial",
-        "-days", "2", "-extfile", "names", "-out", f"{signed}.new",
+        *dates, "-extfile", "names", "-out", f"{signed}.new",
     )  # fmt: skip
     # In one step each: a server may be reading them.
     (folder / f"{key}.new").replace(folder / key)

@@ -9,7 +9,7 @@ from tests.support import deputy_attempts, deputy_world
 
 FEWEST = 60
 NAMES = [
-    *deputy_attempts.CREATIONS,
+    *deputy_world.creations(),
     *deputy_attempts.CALLS,
     *deputy_world.taken(),
     *deputy_world.forged(),

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from modelyard_operator import naming
+from modelyard_operator import naming, policyspec
 from tests.support import cluster_specs
 
 REFUSED, STALLED, NOTHING = "refused", "stalled", "nothing"
@@ -27,6 +27,7 @@ class Attempt(msgspec.Struct, frozen=True):
     spec: dict[str, Any]
     metadata: dict[str, Any] = {}
     status: dict[str, Any] = {}
+    rules: policyspec.Policy = policyspec.Policy()
 
 
 class Call(msgspec.Struct, frozen=True):

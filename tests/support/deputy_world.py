@@ -9,6 +9,8 @@ import itertools
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from modelyard_operator import api, cluster, errors, naming, plan, revisions
 from modelyard_operator.objects import Kind, Manifest
 from tests.support import (
@@ -17,6 +19,7 @@ from tests.support import (
     cluster_process,
     cluster_world,
     deputy_attempts,
+    deputy_rules,
     tenant,
 )
 
@@ -24,6 +27,8 @@ AT_ONCE = 8
 RELEASE = "modelyard-system"
 TWINS = "a name whose revisions are cut to those of another"
 _namespaces = itertools.count()
+# A lock comes with the first pod that has loaded; cluster_scenarios.locking has its name taken and forged.
+_OF_EVERY_MODEL = tuple(kind for kind in Kind if kind is not Kind.CONFIG_MAP)
 
 
 async def make_all(kubeconfig: Path, folder: Path) -> dict[str, list[str]]:
@@ -36,7 +41,7 @@ async def make_all(kubeconfig: Path, folder: Path) -> dict[str, list[str]]:
         limited = cluster_process.write_kubeconfig(folder / "kubeconfig", *server, token)
         async with cluster_apiserver.connect(limited) as (_backend, operators):
             stage = Stage(backend, operators)
-            work = {name: stage.create(attempt) for name, attempt in deputy_attempts.CREATIONS.items()}
+            work = {name: stage.create(attempt) for name, attempt in creations().items()}
             work |= {name: stage.call(call) for name, call in deputy_attempts.CALLS.items()}
             work |= {name: stage.take(kind, owner) for name, (kind, owner) in taken().items()}
             work |= {name: stage.forge(kind) for name, kind in forged().items()}
@@ -50,15 +55,22 @@ async def make_all(kubeconfig: Path, folder: Path) -> dict[str, list[str]]:
             return dict(zip(work, await asyncio.gather(*(one(name) for name in work)), strict=True))
 
 
+def creations() -> dict[str, deputy_attempts.Attempt]:
+    """Give every resource that the tenant creates."""
+    return {**deputy_attempts.CREATIONS, **deputy_rules.CREATIONS}
+
+
 def taken() -> dict[str, tuple[Kind, str]]:
     """Give every kind of child with every kind of owner that an object of its name can have instead of us."""
     owners = ("nobody", "another controller", "nobody, with our labels")
-    return {f"the name of a {kind.kind} of {owner}": (kind, owner) for kind in Kind for owner in owners}
+    return {
+        f"the name of a {kind.kind} of {owner}": (kind, owner) for kind in _OF_EVERY_MODEL for owner in owners
+    }
 
 
 def forged() -> dict[str, Kind]:
     """Give every kind of child that can be made to look like an orphan of ours."""
-    return {f"a forged orphan: a {kind.kind}": kind for kind in Kind}
+    return {f"a forged orphan: a {kind.kind}": kind for kind in _OF_EVERY_MODEL}
 
 
 class Stage:
@@ -71,6 +83,7 @@ class Stage:
     async def create(self, attempt: deputy_attempts.Attempt) -> list[str]:
         """Let the tenant create a resource and the operator act on it; give what went wrong."""
         world, acting = await self._enter()
+        world.with_settings(msgspec.structs.replace(cluster_world.SETTINGS, policy=attempt.rules))
         resource = _resource(world.namespace, attempt)
         code, message = await acting.create(resource)
         if attempt.end == deputy_attempts.REFUSED:

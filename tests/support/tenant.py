@@ -117,7 +117,11 @@ def _of_template(template: Manifest) -> Iterator[str]:
     yield from (f"the pod has {field}" for field in spec.keys() - _POD_FIELDS)
     if spec["automountServiceAccountToken"] is not False or spec["enableServiceLinks"] is not False:
         yield "the pod gets a token or other services' addresses"
-    yield from (f"the volume {volume}" for volume in spec["volumes"] if volume.keys() != {"name", "emptyDir"})
+    yield from (
+        f"the volume {volume}"
+        for volume in spec["volumes"]
+        if volume.keys() != {"name", "emptyDir"} and volume["name"] != naming.CREDENTIALS_VOLUME
+    )
     for toleration in spec.get("tolerations", ()):
         if not toleration.get("key") or "node-role.kubernetes.io" in toleration["key"]:
             yield f"the pod tolerates {toleration}"
@@ -140,11 +144,13 @@ def _of_container(container: dict[str, Any]) -> Iterator[str]:
     yield from (
         f"{name} has {each['name']}" for each in container["env"] if not each["name"].startswith(_ENV_PREFIX)
     )
-    yield from (f"{name} takes {each}" for each in container["env"] if "valueFrom" in each)
+    yield from (
+        f"{name} takes {each}" for each in container["env"] if "valueFrom" in each and not _is_lock(each)
+    )
     yield from (
         f"{name} expands {each['value']}"
         for each in container["env"]
-        if "$(" in each["value"].replace("$$", "")
+        if "$(" in each.get("value", "").replace("$$", "")
     )
     yield from (f"{name} takes {source}" for source in container.get("envFrom", ()))
     mounted = {each["name"] for each in container["volumeMounts"]}
@@ -158,6 +164,12 @@ def _of_container(container: dict[str, Any]) -> Iterator[str]:
     }
     if security != wanted:
         yield f"{name} has {security}"
+
+
+def _is_lock(variable: dict[str, Any]) -> bool:
+    """Say whether a variable is the digest that a revision is locked to, out of the operator's own ConfigMap."""
+    reference = variable["valueFrom"].get("configMapKeyRef", {})
+    return variable["name"] == naming.ENV_LOCKED_DIGEST and str(reference.get("name")).endswith("-lock")
 
 
 def _of_keys(what: str, keys: dict[str, str]) -> list[str]:

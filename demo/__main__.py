@@ -8,19 +8,22 @@ import argparse
 import os
 import sys
 import tempfile
+import textwrap
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from demo import install, predictions, service, storage
+from demo import install, predictions, service, storage, tampering
 from demo import kubectl as kubectl_module
 from devcluster import clusters, errors, progress
 from examples import train
 
 NAME = "modelyard"
 NAMESPACE = "modelyard-demo"
+_PINNED = "forest"  # the other model's digest is what its first pod loads
 _EXAMPLES = Path(__file__).parent.parent / "examples"
 
 
@@ -62,15 +65,23 @@ def up(name: str) -> None:
     with progress.step("starting an S3 server", "a real S3 server runs in the cluster"):
         install.make_namespace(kubectl, NAMESPACE)
         storage.deploy(kubectl, NAMESPACE, loaded.storage)
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
         with progress.step(
             "training", "two models trained with scikit-learn: y = 2x + 1, and a forest of 100 trees"
         ):
-            models = [train.train_line(Path(folder)), train.train_forest(Path(folder))]
+            models = [train.train_line(folder), train.train_forest(folder)]
         with progress.step("publishing", "both files published to S3"):
-            storage.publish(kubectl, NAMESPACE, {f"{m.name}/{m.path.name}": m.path for m in models})
+            storage.publish(kubectl, NAMESPACE, {_key(model): model.path for model in models})
+        _serve(kubectl, models)
+        print("\n" + kubectl.run("get", "mdep", f"--namespace={NAMESPACE}").rstrip())
+        _tamper(kubectl, models, folder)
+    print(_what_next(kubectl, cluster, time.monotonic() - start))
 
-    print("\nTwo ModelDeployments:")
+
+def _serve(kubectl: kubectl_module.Kubectl, models: Sequence[train.TrainedModel]) -> None:
+    """Serve the models and compare what they answer with scikit-learn's own."""
+    print("\nTwo ModelDeployments, the forest's pinned to its digest:")
     with progress.step("waiting for condition Ready", "applied with kubectl, and Ready"):
         for model in models:
             kubectl.apply(_manifest(model), f"--namespace={NAMESPACE}")
@@ -90,8 +101,29 @@ def up(name: str) -> None:
         ):
             told = _checked_predictions(kubectl, model)
         print(f"      {told}")
-    print("\n" + kubectl.run("get", "mdep", f"--namespace={NAMESPACE}"))
-    print(_what_next(kubectl, cluster, time.monotonic() - start))
+
+
+def _tamper(kubectl: kubectl_module.Kubectl, models: Sequence[train.TrainedModel], folder: Path) -> None:
+    """Show what the status says of a tampered file, and that the pods with the right one serve on."""
+    print("\nSomebody overwrites both files in the bucket, and each model is asked for one more pod:")
+    for model in models:
+        with (
+            progress.step(
+                f"waiting for the status of {model.name}", f"{model.name}: refused, and the old pods serve on"
+            ),
+            tampering.overwritten(kubectl, NAMESPACE, model, _key(model), folder) as told,
+        ):
+            _checked_predictions(kubectl, model)
+        print(_indented(told))
+    print("\nSomebody uploads a pickle that would run a command when it is loaded:")
+    with progress.step("waiting for its status", "refused, and nothing of it was run"):
+        told = tampering.refusal_of_a_command(kubectl, NAMESPACE, folder)
+    print(_indented(told) + "\n")
+
+
+def _indented(text: str) -> str:
+    """Give a long sentence as it is shown under its step."""
+    return textwrap.fill(text, width=120, initial_indent="      ", subsequent_indent="      ")
 
 
 def down(name: str) -> None:
@@ -104,10 +136,15 @@ def down(name: str) -> None:
     clusters.remove(kind, name=name)
 
 
+def _key(model: train.TrainedModel) -> str:
+    return f"{model.name}/{model.path.name}"
+
+
 def _manifest(model: train.TrainedModel) -> str:
-    """Give the example's manifest, pinned to the file just trained and reachable from outside the cluster."""
+    """Give the example's manifest, the forest's pinned to the file just trained, reachable from outside the cluster."""
     body: dict[str, Any] = yaml.safe_load((_EXAMPLES / f"{model.name}.yaml").read_text())
-    body["spec"]["model"]["digest"] = model.digest
+    if model.name == _PINNED:
+        body["spec"]["model"]["digest"] = model.digest
     body["spec"]["service"] = {"type": "NodePort"}
     return yaml.safe_dump(body, sort_keys=False)
 

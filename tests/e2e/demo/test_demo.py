@@ -45,6 +45,11 @@ def test_the_demo_runs_twice_and_leaves_nothing(state: Path) -> None:
     try:
         first = _demo("up", state)
         assert first.count("equal to scikit-learn's own") == 2
+        assert first.count("refused, and the old pods serve on") == 2
+        told = first.split()
+        for reason, what in (("DigestChanged:", "the unpinned model"), ("DigestMismatch:", "the pinned one")):
+            assert reason in told, what
+        assert "posix.system is not allowed" in " ".join(told)
         start = time.monotonic()
         second = _demo("up", state)
         assert time.monotonic() - start < SECOND_RUN_SECONDS

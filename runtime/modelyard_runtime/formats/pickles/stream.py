@@ -15,12 +15,12 @@ from typing import Any, BinaryIO, Protocol, Self
 
 from modelyard_runtime.formats.pickles import refusal
 
-# What a file may need: this much, and this many times its own size. A dictionary of words needs sixteen times its
-# pickle's bytes, and compresses to a quarter of them.
+# What a file may need: this much, and this many times its own size. A dictionary of words needs eleven times its
+# pickle's bytes, which compress to a third.
 SPARE_BYTES = 64 * 1024**2
-RATIO = 64
+RATIO = 32
 # Files that unpack to no more are unpacked once and kept, for the second reading.
-_KEPT_BYTES = 32 * 1024**2
+_KEPT_BYTES = 64 * 1024**2
 _CHUNK = 256 * 1024
 _LZMA_BYTES = 128 * 1024**2  # xz -9 needs 65 MiB to unpack
 
@@ -116,6 +116,7 @@ class Stream:
         self.limit = SPARE_BYTES + RATIO * self.size
         try:
             self._make = self._compression()
+            self._kept: io.BytesIO | None = None
             self._kept = None if self._make is None else self._unpack_small()
             self.rewind()
         except BaseException:
@@ -135,7 +136,8 @@ class Stream:
         self._file.seek(0)
         self.handle: Any = self._file
         if self._kept is not None:
-            self.handle = io.BytesIO(self._kept)
+            self._kept.seek(0)
+            self.handle = self._kept
         elif self._make is not None:
             self.handle = io.BufferedReader(_Unpacked(self._file, self._make(), self.limit), _CHUNK)
         self.read: Callable[[int], bytes] = self.handle.read
@@ -179,10 +181,10 @@ class Stream:
         return first.rstrip(b"\n"), count + len(piece) - 1
 
     def is_beyond(self, position: int) -> bool:
-        """Says whether a position is certainly behind the end."""
+        """Says whether a position is known to be behind the end; of a large compressed file the end isn't known."""
         if self._kept is not None:
-            return position > len(self._kept)
-        return position > (self.size if self._make is None else self.limit)
+            return position > self._kept.getbuffer().nbytes
+        return self._make is None and position > self.size
 
     @property
     def position(self) -> int:
@@ -199,10 +201,12 @@ class Stream:
             )
         return next((make for mark, make in _COMPRESSIONS if head.startswith(mark)), None)
 
-    def _unpack_small(self) -> bytes | None:
-        self._kept = None
+    def _unpack_small(self) -> io.BytesIO | None:
         self.rewind()
-        found: bytes = self.read(_KEPT_BYTES)
-        while found and len(found) < _KEPT_BYTES and (more := self.read(_KEPT_BYTES - len(found))):
-            found += more
-        return found if len(found) < _KEPT_BYTES else None
+        found = io.BytesIO()
+        while found.tell() < _KEPT_BYTES:
+            piece = self.read(_CHUNK)
+            if not piece:
+                return found
+            found.write(piece)
+        return None

@@ -73,9 +73,7 @@ async def by_a_change(world: World) -> None:
     assert await world.conditions() == {"Available": "True PodsReady", "Ready": "True RolledOut"}
 
 
-@scenario(
-    "a rule that is made later is told and restarts nothing; the model is scaled, repaired and stopped as before"
-)
+@scenario("a rule that is made later is told, and what serves is scaled, repaired and stopped as before")
 async def made_later(world: World) -> None:
     await served(world)
     generation = (await world.deployment())["metadata"]["generation"]

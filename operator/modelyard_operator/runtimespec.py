@@ -60,6 +60,15 @@ class Runtime(fields.Type, frozen=True):
             " say so. Refuse: it fails with VersionMismatch. Default: Warn."
         ),
     ] = "Warn"
+    trial_seconds: Annotated[
+        int,
+        fields.doc(
+            "How long loading, the first predictions and the samples may take when the model is tried, before it is"
+            " LimitExceeded. Default: 240.",
+            ge=1,
+            le=600,
+        ),
+    ] = 240
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"],
         fields.doc("How much the model server logs. Default: info."),

@@ -94,8 +94,9 @@ class Trial:
         if ended.how is child.How.TOO_LONG:
             return errors.StartFailure(
                 errors.Reason.LIMIT_EXCEEDED,
-                f"{doing} took longer than {self._seconds:.0f} s, all that a trial may take "
-                "(MODELYARD_TRIAL_SECONDS); allow more CPU in spec.resources, or serve a smaller model",
+                f"{doing} took longer than the {self._seconds:.0f} s that a trial may take; raise "
+                "spec.runtime.trialSeconds (MODELYARD_TRIAL_SECONDS), allow more CPU in spec.resources, or serve a "
+                "smaller model",
             )
         if ended.how is child.How.CRASHED:
             return errors.StartFailure(

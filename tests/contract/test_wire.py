@@ -34,6 +34,7 @@ FULL: dict[str, Any] = {
         "workers": 3,
         "batching": {"maxSize": 5},
         "versionPolicy": "Refuse",
+        "trialSeconds": 500,
     },
     "access": {
         "tokens": {"secretName": "tokens"},
@@ -96,6 +97,7 @@ def test_serve_reads_every_variable_that_is_rendered_for_it() -> None:
     assert str(read.artifact_dir) == naming.ARTIFACT_DIR
     assert read.log_level == "debug"
     assert (read.workers, read.batch_max_size) == (3, 5)
+    assert read.trial == settings.TrialLimits(500)
     assert (read.access_log_share, read.exports_spans) == (0.25, True)
     assert read.version_policy is settings.VersionPolicy.REFUSE
     assert read.accelerate
@@ -107,6 +109,7 @@ def test_prepare_reads_every_variable_that_is_rendered_for_it() -> None:
     read = settings.prepare_settings(_environment(_container(_template(FULL), naming.PREPARE)))
     assert str(read.artifact_dir) == naming.ARTIFACT_DIR
     assert (read.model_format, read.accelerate) == ("sklearn", True)
+    assert read.trial == settings.TrialLimits(500)
     assert read.version_policy is settings.VersionPolicy.REFUSE
     assert read.samples == '[{"inputs":{"X":[[1.0]]},"expect":[2.0]}]'
 

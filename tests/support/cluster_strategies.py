@@ -72,6 +72,7 @@ _REST = _optional(
         workers=st.integers(1, 4),
         batching=_optional(maxSize=st.integers(1, 99)),
         versionPolicy=st.sampled_from(["Warn", "Refuse"]),
+        trialSeconds=st.integers(1, 600),
     ),
     access=_optional(
         tokens=st.just({"secretName": "tokens"}),

@@ -53,7 +53,7 @@ def build_fetch(
 def build_prepare(
     model_deployment: api.ModelDeployment, offer: config.RuntimeClass, settings: config.OperatorConfig
 ) -> dict[str, Any]:
-    """Give the init container that converts the model for a faster engine, once for all restarts of `serve`."""
+    """Give the init container that tries the model and makes it fast to serve, once for all restarts of `serve`."""
     env = {**_format(model_deployment), **_loading(model_deployment, offer)}
     env |= restrictions.of_loading(model_deployment, settings)
     container = _build(model_deployment, naming.PREPARE, offer.image, env)
@@ -126,6 +126,8 @@ def _loading(model_deployment: api.ModelDeployment, offer: config.RuntimeClass) 
     env: dict[str, str] = {naming.ENV_ACCELERATE: runtime.accelerate}
     if runtime.version_policy != "Warn":
         env[naming.ENV_VERSION_POLICY] = runtime.version_policy
+    if runtime.trial_seconds != runtimespec.Runtime().trial_seconds:
+        env[naming.ENV_TRIAL_SECONDS] = str(runtime.trial_seconds)
     if offer.allow_code:
         env[naming.ENV_ALLOW_CODE] = "true"
     if samples:

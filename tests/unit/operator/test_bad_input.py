@@ -51,6 +51,7 @@ WRONG: dict[str, tuple[Any, str]] = {
     "spec.runtime.batching.maxSize": (0, "maxSize"),
     "spec.runtime.accelerate": ("On", "accelerate"),
     "spec.runtime.versionPolicy": ("Ignore", "versionPolicy"),
+    "spec.runtime.trialSeconds": (601, "trialSeconds"),
     "spec.runtime.logLevel": ("loud", "logLevel"),
     "spec.runtime.updatePolicy": ("Sometimes", "updatePolicy"),
     "spec.service": ("LoadBalancer", "service"),

@@ -123,8 +123,8 @@ def test_a_trial_has_an_end(loading: str, predicting: str, words: str, tmp_path:
     assert isinstance(failure, errors.StartFailure)
     assert failure.reason is Reason.LIMIT_EXCEEDED
     assert words in failure.message
-    assert "longer than 3 s" in failure.message
-    assert "MODELYARD_TRIAL_SECONDS" in failure.message
+    assert "longer than the 3 s" in failure.message
+    assert "spec.runtime.trialSeconds" in failure.message
 
 
 def test_a_model_that_refuses_made_up_rows_passes(tmp_path: Path) -> None:

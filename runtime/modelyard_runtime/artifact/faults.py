@@ -37,6 +37,7 @@ _CAUSES: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"TooManyRedirects|redirect", re.IGNORECASE), "it redirects too often"),
     (re.compile(r"kind: Timeout|TimedOut"), TOO_LATE),
     (re.compile(r"NetworkUnreachable|HostUnreachable|No route"), NO_ROUTE),
+    (re.compile(r"read token file|federated token", re.IGNORECASE), "the token of the pod's identity can't be read"),
     (re.compile(r"MissingContentLength"), "its answer does not say how long the file is (no Content-Length)"),
     (re.compile(r"IncompleteBody|ConnectionReset|UnexpectedEof|IncompleteMessage|Interrupted"), BROKEN),
 )  # fmt: skip
@@ -47,6 +48,9 @@ _ACCESS_CODES = frozenset(
         "AccessDenied",
         "AuthorizationHeaderMalformed",
         "ExpiredToken",
+        "ExpiredTokenException",  # of the service that gives keys to an identity
+        "InvalidIdentityToken",
+        "InvalidToken",
         "InvalidAccessKeyId",
         "SignatureDoesNotMatch",
         "XAdminUserNotFound",  # versitygw, with status 404

@@ -7,10 +7,8 @@ azurite/package-lock.json. All but the Go ones live in environments below devclu
 import contextlib
 import datetime
 import hashlib
-import json
 import os
 import shutil
-import ssl
 import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -128,28 +126,6 @@ def azurite(folder: Path, account: str, key: str, *options: str | Path) -> Itera
 
     with running(command, folder, is_ready, {"AZURITE_ACCOUNTS": f"{account}:{key}"}):
         yield f"{url}/{account}"
-
-
-@contextlib.contextmanager
-def amazon(
-    folder: Path, authority: Path, files: Mapping[str, bytes]
-) -> Iterator[tuple[str, dict[str, list[str]]]]:
-    """Amazon's S3, STS and IAM as moto plays them, over TLS by the authority in a folder.
-
-    Gives the URL and the keys that `amazon_setup.py` prints.
-    """
-    url = f"https://127.0.0.1:{processes.free_port()}"
-    for name, content in files.items():
-        (folder / "files" / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / "files" / name).write_bytes(content)
-    command: list[str | Path] = [
-        python().parent / "moto_server", "-H", "127.0.0.1", "-p", url.rpartition(":")[2],
-        "-c", authority / "tls.crt", "-k", authority / "tls.key",
-    ]  # fmt: skip
-    trusting = ssl.create_default_context(cafile=authority / "ca.crt")
-    with running(command, folder, lambda: httpx.get(f"{url}/moto-api/", verify=trusting).status_code == 200):
-        keys = run_script("amazon_setup.py", url, folder / "files", AWS_CA_BUNDLE=str(authority / "ca.crt"))
-        yield url, json.loads(keys)
 
 
 @contextlib.contextmanager

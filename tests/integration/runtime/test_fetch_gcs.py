@@ -164,10 +164,12 @@ def guarded(endpoint: str, account: Account) -> Iterator[str]:
                 handler.send_response(403 if authorization is None else 401)
                 body = b"<?xml version='1.0' encoding='UTF-8'?><Error><Code>AccessDenied</Code></Error>"
             else:
-                behind = httpx.get(endpoint + handler.path)
+                span = {"range": handler.headers["range"]} if "range" in handler.headers else {}
+                behind = httpx.get(endpoint + handler.path, headers=span)
                 handler.send_response(behind.status_code)
-                for name in ("etag", "last-modified"):
-                    handler.send_header(name, behind.headers[name])
+                for name in ("etag", "last-modified", "content-range"):
+                    if name in behind.headers:
+                        handler.send_header(name, behind.headers[name])
                 body = behind.content
             handler.send_header("content-length", str(len(body)))
             handler.end_headers()

@@ -9,78 +9,72 @@ from typing import TYPE_CHECKING
 import obstore.store
 
 from modelyard_runtime import errors
-from modelyard_runtime.artifact import credentials as secrets
 from modelyard_runtime.artifact import faults, source
 from modelyard_runtime.artifact import uri as uris
-from modelyard_runtime.artifact.sources import objectstore
+from modelyard_runtime.artifact.sources import bucket, objectstore
 
 if TYPE_CHECKING:
     from obstore.store import S3Config
 
-# Any of these says that the pod has an identity of its own for the cloud's credential chain to use.
-_POD_IDENTITY = (
-    "AWS_WEB_IDENTITY_TOKEN_FILE",
-    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
-    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
-)
+_VIRTUAL_HOSTS = "AWS_VIRTUAL_HOSTED_STYLE_REQUEST"
 
 
-def build(location: uris.Location, surroundings: source.Surroundings) -> "S3Source":
-    """Gives the source of a URI."""
-    return S3Source(location, surroundings)
-
-
-class S3Source:
-    """An object, or with a trailing slash every object under a prefix, of an S3 server."""
-
-    def __init__(self, location: uris.Location, surroundings: source.Surroundings) -> None:
-        credentials = surroundings.credentials
-        endpoint_url = credentials.get("AWS_ENDPOINT_URL")
-        endpoint = urllib.parse.urlsplit(endpoint_url) if endpoint_url else None
-        self._key = location.path
-        self._is_prefix = location.is_prefix
-        self._place = faults.Place(
-            shown=location.shown,
-            server=f"the S3 server at {endpoint.netloc.rpartition('@')[2]}" if endpoint else "Amazon S3",
-            key_names="AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
-            has_credentials=credentials.get("AWS_ACCESS_KEY_ID") is not None,
-            take_failure=surroundings.egress.take_failure,
+def build(location: uris.Location, surroundings: source.Surroundings) -> bucket.BucketSource:
+    """Gives the source of a URI; raises `StartFailure` (SettingsInvalid, AccessDenied)."""
+    credentials = surroundings.credentials
+    endpoint = _endpoint(location.host, surroundings)
+    config = _s3_config(endpoint, surroundings)
+    has_key = credentials.get("AWS_ACCESS_KEY_ID") is not None
+    if not config.get("skip_signature"):
+        credentials.require_host((endpoint and endpoint.hostname) or f"s3.{config['region']}.amazonaws.com")
+    place = faults.Place(
+        shown=location.shown,
+        server=f"the S3 server at {endpoint.netloc.rpartition('@')[2]}" if endpoint else "Amazon S3",
+        key_names="AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+        has_credentials=has_key,
+        has_identity=not has_key and not config.get("skip_signature"),
+        take_failure=surroundings.egress.take_failure,
+    )
+    try:
+        store = obstore.store.S3Store(
+            location.host,
+            config=config,
+            client_options=objectstore.client_options(endpoint is not None and endpoint.scheme == "http", {}),
+            retry_config=objectstore.RETRY,
         )
-        config = _s3_config(credentials, surroundings)
-        if not config.get("skip_signature"):
-            region = config["region"]
-            credentials.require_host((endpoint and endpoint.hostname) or f"s3.{region}.amazonaws.com")
-        try:
-            self._store = obstore.store.S3Store(
-                location.host,
-                config=config,
-                client_options=objectstore.client_options(
-                    endpoint is not None and endpoint.scheme == "http", {}
-                ),
-                retry_config=objectstore.RETRY,
-            )
-        except objectstore.FAULTS as error:
-            raise errors.StartFailure(
-                errors.Reason.SETTINGS_INVALID,
-                "the credentials Secret is incomplete for S3: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY go together",
-            ) from error
-
-    def list_files(self) -> source.Listing:
-        """Gives the object, or the objects under the prefix."""
-        if not self._is_prefix:
-            return source.Listing(False, (source.File("", None),))
-        return objectstore.list_objects(self._store, self._key, self._place)
-
-    def open_file(self, file: source.File, span: source.Span | None = None) -> source.Content:
-        """Requests one object, or a span of it."""
-        return objectstore.open_object(self._store, self._key + file.path, self._place, span)
+    except objectstore.FAULTS as error:
+        raise errors.StartFailure(
+            errors.Reason.SETTINGS_INVALID,
+            "the credentials Secret is incomplete for S3: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY go together",
+        ) from error
+    return bucket.BucketSource(store, location, place)
 
 
-def _s3_config(credentials: secrets.Credentials, surroundings: source.Surroundings) -> "S3Config":
-    ambient = surroundings.ambient
-    config: S3Config = {"region": credentials.get("AWS_REGION") or ambient.get("AWS_REGION") or "us-east-1"}
-    if (endpoint_url := credentials.get("AWS_ENDPOINT_URL")) is not None:
-        config["endpoint"] = endpoint_url
+def _endpoint(name: str, surroundings: source.Surroundings) -> urllib.parse.SplitResult | None:
+    """Gives the server's URL, None for Amazon's own; with the bucket in the host's name where that is asked for."""
+    given = surroundings.credentials.get("AWS_ENDPOINT_URL") or surroundings.ambient.get("AWS_ENDPOINT_URL")
+    if not given:
+        return None
+    endpoint = urllib.parse.urlsplit(given)
+    if not _has_virtual_hosts(surroundings):
+        return endpoint
+    # The library takes such an address as it is.
+    user, at, address = endpoint.netloc.rpartition("@")
+    return endpoint._replace(netloc=f"{user}{at}{name}.{address}")
+
+
+def _has_virtual_hosts(surroundings: source.Surroundings) -> bool:
+    return surroundings.credentials.get(_VIRTUAL_HOSTS) == "true"
+
+
+def _s3_config(endpoint: urllib.parse.SplitResult | None, surroundings: source.Surroundings) -> "S3Config":
+    credentials, ambient = surroundings.credentials, surroundings.ambient
+    config: S3Config = {
+        "region": credentials.get("AWS_REGION") or ambient.get("AWS_REGION") or "us-east-1",
+        "virtual_hosted_style_request": _has_virtual_hosts(surroundings),
+    }
+    if endpoint is not None:
+        config["endpoint"] = endpoint.geturl()
     if (access_key_id := credentials.get("AWS_ACCESS_KEY_ID")) is not None:
         config["access_key_id"] = access_key_id
     if (secret_access_key := credentials.get("AWS_SECRET_ACCESS_KEY")) is not None:

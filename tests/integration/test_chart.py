@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from devcluster import toolchain
-from modelyard_operator import config
+from modelyard_operator import config, policyspec
 
 NAME = "modelyard-operator"
 
@@ -121,6 +121,46 @@ def test_a_flavour_is_offered_once_it_has_an_image(helm: str) -> None:
     assert sorted(offered) == ["default", "keras", "mlflow"]
     assert (offered["keras"].image, offered["keras"].formats) == ("k:1", ("keras", "mlflow"))
     assert [name for name, each in offered.items() if each.allow_code] == ["mlflow"]
+
+
+def test_the_rules_of_the_values_are_those_of_the_operator(helm: str, tmp_path: Path) -> None:
+    assert config.from_env(_as_strings(environment(render(helm)))).policy == policyspec.Policy()
+    values = tmp_path / "values.yaml"
+    rules = {"requireDigest": ["prod-*"], "allowedURIs": {"*": ["s3://models/"]}, "maxReplicas": 3}
+    classes = {"default": {"serviceAccountName": "models", "imagePullSecrets": [{"name": "registry"}]}}
+    fetch = {"caBundle": "-----BEGIN CERTIFICATE-----\n", "fileRoots": []}
+    values.write_text(yaml.safe_dump({"policy": rules, "runtimeClasses": classes, "fetch": fetch}))
+    command = [helm, "template", "modelyard", "charts/modelyard", f"--values={values}"]
+    text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    objects = {(each["kind"], each["metadata"]["name"]): each for each in yaml.safe_load_all(text) if each}
+    settings = config.from_env(_as_strings(environment(objects)))
+    assert settings.policy == policyspec.Policy(
+        require_digest=("prod-*",), allowed_uris={"*": ("s3://models/",)}, max_replicas=3
+    )
+    assert settings.fetch == policyspec.Fetch(ca_bundle="-----BEGIN CERTIFICATE-----\n", file_roots=())
+    offer = settings.runtime_classes["default"]
+    assert (offer.service_account_name, offer.image_pull_secrets) == ("models", ("registry",))
+
+
+def test_the_api_server_is_asked_for_nothing_unless_it_is_wanted(helm: str) -> None:
+    for values, policies in (
+        ((), set()),
+        (("policy.admission.enabled=true",), {f"{NAME}-policy"}),
+        (
+            ("policy.admission.enabled=true", "policy.maxReplicas=3"),
+            {f"{NAME}-policy", f"{NAME}-policy-scale"},
+        ),
+        (("policy.fenceOperator.enabled=true",), {f"{NAME}-fence", f"{NAME}-fence-pods"}),
+    ):
+        objects = render(helm, *values)
+        assert {name for kind, name in objects if kind == "ValidatingAdmissionPolicy"} == policies
+        bound = {
+            each["spec"]["policyName"]
+            for (kind, _name), each in objects.items()
+            if kind == "ValidatingAdmissionPolicyBinding"
+        }
+        assert bound == policies
+        assert not any("Webhook" in kind for kind, _name in objects)
 
 
 def _as_strings(environment: dict[str, Any]) -> dict[str, str]:

@@ -26,6 +26,7 @@ from modelyard_operator import (
     cluster,
     config,
     connection,
+    decoding,
     errors,
     fence,
     freshness,
@@ -187,6 +188,7 @@ class _Operator:
 
     async def _resync(self) -> None:
         """Visit everything from time to time, and a share of it with a look for what the watches can't tell of."""
+        await self._find_strays()
         shares = max(1, round(_DOUBT_SECONDS / self.settings.resync_seconds))
         for number in itertools.count():
             await asyncio.sleep(self.settings.resync_seconds * random.uniform(0.9, 1.1))  # noqa: S311 - jitter
@@ -196,8 +198,20 @@ class _Operator:
                 # Spread out, so that a thousand resources don't keep a change waiting.
                 self.queue.add_after(key, random.uniform(0, self.settings.resync_seconds / 10))  # noqa: S311
 
-    async def _list(self) -> list[cluster.ObjectMeta]:
-        found: list[cluster.ObjectMeta] = []
+    async def _find_strays(self) -> None:
+        """Look once, when this process begins to lead, for what an earlier one knew to be there."""
+        await self.leadership.leads.wait()
+        try:
+            for namespace in self.settings.watch_namespaces or (None,):
+                async for key in self.cluster.list_strays(namespace):
+                    self.visits.doubt(key)
+                    self.queue.add(key)
+        except errors.ClusterError as error:
+            # Each resource is looked at within the hour all the same.
+            logger.warning("strays can't be listed", extra={"error": str(error)})
+
+    async def _list(self) -> list[decoding.Meta]:
+        found: list[decoding.Meta] = []
         for namespace in self.settings.watch_namespaces or (None,):
             found += [each async for each in self.cluster.list_model_deployments(namespace)]
         return found

@@ -14,7 +14,18 @@ from typing import Any
 import aiohttp
 import msgspec
 
-from modelyard_operator import api, connection, errors, events, lease, metrics, naming, objects, plan
+from modelyard_operator import (
+    api,
+    connection,
+    decoding,
+    errors,
+    events,
+    lease,
+    metrics,
+    naming,
+    objects,
+    plan,
+)
 from modelyard_operator import fence as fences
 from modelyard_operator.objects import Kind, Manifest
 from modelyard_operator.observed import Observed
@@ -31,28 +42,6 @@ _NO_VERSION = "1"
 _TOTAL_SECONDS = 30.0
 _CONNECT_SECONDS = 5.0
 _TIMEOUT = aiohttp.ClientTimeout(total=_TOTAL_SECONDS, sock_connect=_CONNECT_SECONDS)
-
-
-class ObjectMeta(msgspec.Struct, frozen=True, rename="camel"):
-    """Who an object is and at which version; all else in its metadata is skipped while decoding."""
-
-    namespace: str
-    name: str
-    uid: str
-    resource_version: str
-
-
-class _Item(msgspec.Struct, frozen=True):
-    metadata: ObjectMeta
-
-
-class _Continue(msgspec.Struct, frozen=True):
-    continue_: str = msgspec.field(default="", name="continue")
-
-
-class _Page(msgspec.Struct, frozen=True):
-    items: list[_Item] | None  # null when there are none
-    metadata: _Continue
 
 
 class _Call(msgspec.Struct, frozen=True):
@@ -76,7 +65,6 @@ class ApiCluster:
         self._link = link
         self._metrics = numbers
         self._fence = fence or fences.unfenced()
-        self._page = msgspec.json.Decoder(_Page)
 
     async def get_model_deployment(self, namespace: str, name: str) -> Manifest | None:
         """Read the resource; None when there is none."""
@@ -154,19 +142,36 @@ class ApiCluster:
         verb = "POST" if is_new else "PUT"
         return await self._send(_Call(verb, lease.PLURAL, path, body=manifest, is_fenced=False))
 
-    async def list_model_deployments(self, namespace: str | None) -> AsyncIterator[ObjectMeta]:
+    async def list_model_deployments(self, namespace: str | None) -> AsyncIterator[decoding.Meta]:
         """Give the metadata of every ModelDeployment of one namespace, or of all with None, page by page."""
+        async for found in self._metadata(naming.API_VERSION, naming.PLURAL, namespace, {}):
+            yield found
+
+    async def list_strays(self, namespace: str | None) -> AsyncIterator[tuple[str, str]]:
+        """Give namespace and name of each ModelDeployment with a child that has lost our label and may be unwanted.
+
+        No watch tells of such a child. Of the other kinds each is wanted, and is looked for by its name.
+        """
+        query = {"labelSelector": f"{naming.LABEL_MANAGED_BY}!={naming.APP}"}
+        for kind in (Kind.AUTOSCALER, Kind.DISRUPTION_BUDGET):
+            async for found in self._metadata(kind.api_version, kind.plural, namespace, query):
+                for owner in found.owner_references or ():
+                    if owner.controller and owner.kind == naming.KIND:
+                        yield found.namespace, owner.name
+
+    async def _metadata(
+        self, api_version: str, plural: str, namespace: str | None, query: Mapping[str, str]
+    ) -> AsyncIterator[decoding.Meta]:
         where = f"/namespaces/{namespace}" if namespace else ""
-        query = {"limit": str(_PAGE)}
+        asked = {"limit": str(_PAGE), **query}
         while True:
-            path = f"/apis/{naming.API_VERSION}{where}/{naming.PLURAL}"
-            answer = await self._request(_Call("GET", naming.PLURAL, path, query, _METADATA_ONLY))
-            page = self._page.decode(answer)
+            path = f"/apis/{api_version}{where}/{plural}"
+            page = decoding.page(await self._request(_Call("GET", plural, path, asked, _METADATA_ONLY)))
             for item in page.items or ():
-                yield item.metadata
+                yield decoding.meta(item)
             if not page.metadata.continue_:
                 return
-            query["continue"] = page.metadata.continue_
+            asked["continue"] = page.metadata.continue_
 
     async def _children(self, namespace: str, name: str) -> dict[Kind, Manifest]:
         kinds = [kind for kind in Kind if not kind.is_per_revision]

@@ -182,3 +182,31 @@ def test_a_wrong_setting_ends_it_with_one_line(
     (log,) = tmp_path.glob("operator-*.log")
     assert words in log.read_text()
     assert "Traceback" not in log.read_text()
+
+
+def test_a_child_without_our_label_that_nobody_wants_any_more_goes_soon_after_a_restart(
+    kubeconfig: Path, tmp_path: Path
+) -> None:
+    async def story(backend: Backend, world: cluster_world.World) -> None:
+        token = await cluster_process.grant(backend, world.namespace, everywhere=True)
+        limited = cluster_process.write_kubeconfig(
+            tmp_path / "kubeconfig", *cluster_process.server_of(kubeconfig, tmp_path), token
+        )
+        async with cluster_process.started(limited, tmp_path, **SHORT) as operator:
+            await operator.until_ready()
+            await world.create(autoscaling={"minReplicas": 2, "maxReplicas": 3})
+            surplus = (Kind.AUTOSCALER, Kind.DISRUPTION_BUDGET)
+            for kind in surplus:
+                await cluster_world.wait_until(lambda kind=kind: is_there(world, kind), "all children", 5)  # type: ignore[misc]
+        for kind in surplus:
+            await world.edit(kind, {"metadata": {"labels": {naming.LABEL_MANAGED_BY: None}}})
+        await world.change(autoscaling=None, replicas=1)
+        async with cluster_process.started(limited, tmp_path, **SHORT) as operator:
+            await operator.until_ready()
+
+            async def are_gone() -> bool:
+                return not any([await is_there(world, kind) for kind in surplus])
+
+            await cluster_world.wait_until(are_gone, "what nobody wants is gone", 10)
+
+    run(kubeconfig, story, "process-strays")

@@ -26,7 +26,7 @@ def _cut(make: Make, share: float) -> Make:
     return cut
 
 
-_GOOD: dict[str, Make] = {
+GOOD: dict[str, Make] = {
     "ONNX": bombs_onnx.model([helper.make_node("Add", ["x", "x"], ["y"])]),
     "XGBoost": bombs_trees.xgboost_model(lambda _learner: None),
     "LightGBM": bombs_trees.lightgbm_model(),
@@ -35,7 +35,7 @@ _GOOD: dict[str, Make] = {
     ),
 }
 _CUT: dict[str, Make] = {
-    f"{name}, cut at {share:.0%}": _cut(make, share) for name, make in _GOOD.items() for share in (0.3, 0.9)
+    f"{name}, cut at {share:.0%}": _cut(make, share) for name, make in GOOD.items() for share in (0.3, 0.9)
 }
 ALL: dict[str, Make] = {
     f"{family}: {name}": make

@@ -88,3 +88,31 @@ def _most_bytes(process: int) -> int:
             if line.startswith("VmHWM:"):
                 return int(line.split()[1]) * 1024
     return 0
+
+
+def test_serve_tries_what_no_prepare_has_tried(tmp_path: Path) -> None:
+    """Health answers meanwhile, and the process ends with the reason, not with the signal."""
+    _fetched(tmp_path, bombs.ALL["LightGBM: a node that is far away"](tmp_path))
+    server = processes.Serving(tmp_path, "m")
+    try:
+        server.wait_until("/livez")
+        ended = server.wait(60)
+        assert ended.exit_code == 70, ended.log
+        assert ended.termination is not None
+        assert "SIGSEGV" in ended.termination["message"]
+        assert ended.termination["stage"] == "Warming"
+        assert ended.lines("trying the model")
+    finally:
+        server.close()
+
+
+def test_serve_loads_directly_what_prepare_has_tried(tmp_path: Path) -> None:
+    file = bombs.GOOD["LightGBM"](tmp_path)
+    _fetched(tmp_path, file)
+    assert processes.run("prepare", processes.environment(tmp_path), tmp_path).exit_code == 0
+    server = processes.Serving(tmp_path, "m")
+    try:
+        server.wait_until("/readyz")
+        assert "trying the model" not in server.log
+    finally:
+        server.close()

@@ -47,6 +47,7 @@ class Registry:
         storage: the folder of its blobs.
         ca: the certificate to trust, for one with TLS.
         auth: how it asks who pushes and pulls: `basic`, `token`, or not.
+        tokens: the service that gives out its tokens.
     """
 
     host: str
@@ -54,6 +55,7 @@ class Registry:
     storage: Path
     ca: Path | None = None
     auth: str = ""
+    tokens: "TokenService | None" = None
 
     def push(self, name: str, *files: Path) -> None:
         """Pushes files with oras, each as a titled layer; a folder as one that is packed."""
@@ -74,6 +76,13 @@ class Registry:
         subprocess.run(
             command, check=True, capture_output=True, env={"PATH": "/usr/bin:/bin", "HOME": str(self.storage)}
         )
+
+    def push_image(self, name: str, models: Path, scratch: Path) -> None:
+        """Pushes an image that buildah makes of nothing but a folder, as its `/models`."""
+        packages.require("images")
+        (scratch / "Dockerfile").write_text("FROM scratch\nCOPY . /models\n")
+        reference = f"{self.host}/{name}"
+        save_image(reference, f"docker://{reference}", scratch / "Dockerfile", models, scratch)
 
     def put_blob(self, repository: str, content: bytes) -> dict[str, Any]:
         """Pushes one blob; gives its descriptor without a type."""
@@ -125,6 +134,7 @@ def running(folder: Path, auth: str = "", tls: bool = False) -> Iterator[Registr
     if tls:
         make_certificate(certificate, key)
         settings["http"]["tls"] = {"certificate": str(certificate), "key": str(key)}
+    service: TokenService | None = None
     with contextlib.ExitStack() as stack:
         if auth == "basic":
             (folder / "htpasswd").write_text(_HTPASSWD)
@@ -147,7 +157,25 @@ def running(folder: Path, auth: str = "", tls: bool = False) -> Iterator[Registr
 
         command = ["docker-registry", "serve", str(folder / "config.yml")]
         stack.enter_context(artifact_servers.running(command, folder, is_ready))
-        yield Registry(host, url, folder / "storage", certificate if tls else None, auth)
+        yield Registry(host, url, folder / "storage", certificate if tls else None, auth, service)
+
+
+def save_image(reference: str, target: str, dockerfile: Path, context: Path, scratch: Path) -> None:
+    """Builds an image with buildah, in a store of its own, and brings it to a registry or an archive."""
+    store: list[str | Path] = [
+        "--root",
+        scratch / "store",
+        "--runroot",
+        scratch / "run",
+        "--storage-driver",
+        "vfs",
+    ]
+    commands: tuple[list[str | Path], ...] = (
+        ["bud", "--isolation", "chroot", "-f", dockerfile, "-t", reference, context],
+        ["push", "--tls-verify=false", reference, target],
+    )
+    for command in commands:
+        subprocess.run(["buildah", *store, *command], check=True, capture_output=True)
 
 
 def make_certificate(certificate: Path, key: Path) -> None:

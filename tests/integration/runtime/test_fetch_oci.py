@@ -4,16 +4,18 @@ import base64
 import hashlib
 import io
 import json
-import subprocess
 import tarfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
-from devcluster import packages
+from modelyard_runtime.artifact import addresses, credentials, egress, source, uri
+from modelyard_runtime.artifact.sources import oci
 from tests.integration.runtime import processes, registries
+from tests.support import waiting
 
 MODEL = b"\x80\x04" + b"model" * 1000
 PLAIN = {"CREDENTIALS_OCI_PLAIN_HTTP": "true"}
@@ -49,16 +51,16 @@ def _files(folder: Path) -> dict[str, bytes]:
     }
 
 
-def _fetched(folder: Path, uri: str, **variables: str) -> dict[str, bytes]:
-    ended = processes.fetch(folder, uri, LOG_LEVEL="debug", **variables)
+def _fetched(folder: Path, named: str, **variables: str) -> dict[str, bytes]:
+    ended = processes.fetch(folder, named, LOG_LEVEL="debug", **variables)
     assert ended.exit_code == 0, ended.log
     assert "canary" not in str(ended)
     return _files(folder)
 
 
-def _refused(folder: Path, uri: str, **variables: str) -> tuple[str, str]:
+def _refused(folder: Path, named: str, **variables: str) -> tuple[str, str]:
     folder.mkdir(exist_ok=True)
-    ended = processes.fetch(folder, uri, LOG_LEVEL="debug", **variables)
+    ended = processes.fetch(folder, named, LOG_LEVEL="debug", **variables)
     assert ended.termination is not None, ended.log
     assert "canary" not in str(ended)
     assert "Traceback" not in ended.log
@@ -69,8 +71,8 @@ def test_a_file_that_oras_has_pushed_arrives_and_its_digest_is_the_files(
     registry: registries.Registry, tmp_path: Path
 ) -> None:
     registry.push("team/iris:1.0", _model(tmp_path / "pushed"))
-    uri = f"oci://{registry.host}/team/iris:1.0"
-    assert _fetched(tmp_path, uri, MODEL_DIGEST=_sha256(MODEL), **PLAIN) == {"": MODEL}
+    named = f"oci://{registry.host}/team/iris:1.0"
+    assert _fetched(tmp_path, named, MODEL_DIGEST=_sha256(MODEL), **PLAIN) == {"": MODEL}
 
 
 def test_several_files_arrive_as_a_folder(registry: registries.Registry, tmp_path: Path) -> None:
@@ -93,17 +95,9 @@ def test_a_folder_that_oras_has_packed_is_unpacked(registry: registries.Registry
 
 
 def test_an_image_that_buildah_has_pushed_is_unpacked(registry: registries.Registry, tmp_path: Path) -> None:
-    packages.require("images")
-    _model(tmp_path / "context/models")
-    _model(tmp_path / "context/models", "labels.txt", b"a\n")
-    (tmp_path / "context/Dockerfile").write_text("FROM scratch\nCOPY models /models\n")
-    store = ["--root", str(tmp_path / "store"), "--runroot", str(tmp_path / "run"), "--storage-driver", "vfs"]
-    name = f"{registry.host}/image:1"
-    for command in (
-        ["bud", "--isolation", "chroot", "-t", name, str(tmp_path / "context")],
-        ["push", "--tls-verify=false", name, f"docker://{name}"],
-    ):
-        subprocess.run(["buildah", *store, *command], check=True, capture_output=True)
+    _model(tmp_path / "models")
+    _model(tmp_path / "models", "labels.txt", b"a\n")
+    registry.push_image("image:1", tmp_path / "models", tmp_path)
     assert _fetched(tmp_path, f"oci://{registry.host}/image:1", **PLAIN) == {
         "model.joblib": MODEL,
         "labels.txt": b"a\n",
@@ -216,12 +210,12 @@ def _docker_config(host: str, password: str = registries.PASSWORD) -> dict[str, 
 def test_a_login_is_the_keys_or_the_secret_that_kubectl_makes(
     closed: registries.Registry, tmp_path: Path
 ) -> None:
-    uri = f"oci://{closed.host}/private/iris:1"
+    named = f"oci://{closed.host}/private/iris:1"
     for number, login in enumerate(
         (LOGIN, _docker_config(closed.host), _docker_config(f"http://{closed.host}/v2/"))
     ):
         (tmp_path / str(number)).mkdir()
-        assert _fetched(tmp_path / str(number), uri, **PLAIN, **login) == {"": MODEL}
+        assert _fetched(tmp_path / str(number), named, **PLAIN, **login) == {"": MODEL}
 
 
 DENIED = {
@@ -261,14 +255,43 @@ def test_a_registry_with_a_token_service_serves_whoever_may_pull_without_a_login
         assert reason == "AccessDenied"
 
 
+def test_a_token_that_has_run_out_is_renewed(tmp_path: Path) -> None:
+    with registries.running(tmp_path / "registry", "token") as found:
+        found.push("private/iris:1", _model(tmp_path / "pushed"))
+        assert found.tokens is not None
+        # The registry allows a minute for clocks that differ.
+        found.tokens.lifetime_seconds = -57
+        keys = {
+            "OCI_PLAIN_HTTP": "true",
+            "OCI_USERNAME": registries.USER,
+            "OCI_PASSWORD": registries.PASSWORD,
+        }
+        policy = egress.Policy(allowed=addresses.parse_allowed("127.0.0.0/8"))
+        around = source.Surroundings(credentials.Credentials(keys), egress=egress.Egress(policy))
+        origin = oci.build(uri.parse(f"oci://{found.host}/private/iris:1"), around)
+        (file,) = origin.list_files().files
+        asked = {"service": "registry.test", "scope": "repository:private/iris:pull"}
+        login = (registries.USER, registries.PASSWORD)
+        token = httpx.get(found.tokens.url, params=asked, auth=login).json()["token"]
+        blob = f"{found.url}/v2/private/iris/blobs/{file.digest}"
+
+        def has_run_out() -> bool:
+            return httpx.get(blob, headers={"authorization": f"Bearer {token}"}).status_code == 401
+
+        waiting.eventually(has_run_out, "the token has run out", 30)
+        so_far = len(found.tokens.asked)
+        assert b"".join(origin.open_file(file).chunks) == MODEL
+        assert len(found.tokens.asked) == so_far + 1
+
+
 def test_a_registry_with_an_authority_of_its_own_is_trusted_by_the_secret(tmp_path: Path) -> None:
     with registries.running(tmp_path / "registry", "basic", tls=True) as found:
         found.push("private/iris:1", _model(tmp_path / "pushed"))
         assert found.ca is not None
-        uri = f"oci://{found.host}/private/iris:1"
+        named = f"oci://{found.host}/private/iris:1"
         trusted = {"CREDENTIALS_ca.crt": found.ca.read_text()}
-        assert _fetched(tmp_path, uri, **LOGIN, **trusted) == {"": MODEL}
-        reason, message = _refused(tmp_path / "untrusting", uri, **LOGIN)
+        assert _fetched(tmp_path, named, **LOGIN, **trusted) == {"": MODEL}
+        reason, message = _refused(tmp_path / "untrusting", named, **LOGIN)
         assert (reason, "unknown authority" in message) == ("FetchFailed", True), message
 
 

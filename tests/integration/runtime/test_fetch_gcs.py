@@ -5,7 +5,7 @@ import contextlib
 import hashlib
 import json
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -201,3 +201,65 @@ def test_with_another_accounts_key_access_is_denied(guarded: str, tmp_path: Path
     key = {"CREDENTIALS_GOOGLE_APPLICATION_CREDENTIALS_JSON": Account(tmp_path / "other").key}
     ended = _fetch(tmp_path, guarded, "gs://models/iris/model.joblib", **key)
     _assert_failed(ended, 77, "AccessDenied", "the given credentials do not allow it")
+
+
+@pytest.fixture
+def metadata() -> Iterator[fileserver.FileServer]:
+    """A metadata service as a pod's identity has one, and the storage that opens for its token."""
+    with fileserver.FileServer().running() as server:
+        token = json.dumps({"access_token": "canary-of-the-pod", "expires_in": 3600, "token_type": "Bearer"})
+        server.routes["/computeMetadata/v1/instance/service-accounts/default/token"] = (
+            fileserver.answer_bytes(token.encode())
+        )
+        server.routes["/models/iris%2Fmodel%2Ejoblib"] = fileserver.only_for(
+            "Bearer canary-of-the-pod", _answer_object(FILES["iris/model.joblib"])
+        )
+        yield server
+
+
+def _answer_object(content: bytes) -> Callable[[Any], None]:
+    """What Google answers to the request for a whole small object, or a span of it."""
+
+    def answer(handler: Any) -> None:
+        handler.send_response(206 if "range" in handler.headers else 200)
+        if "range" in handler.headers:
+            handler.send_header("content-range", f"bytes 0-{len(content) - 1}/{len(content)}")
+        handler.send_header("etag", '"1"')
+        handler.send_header("last-modified", "Tue, 24 Nov 2026 12:00:00 GMT")
+        handler.send_header("content-length", str(len(content)))
+        handler.end_headers()
+        handler.wfile.write(content)
+
+    return answer
+
+
+def _fetch_in_pod(
+    metadata: fileserver.FileServer, folder: Path, granted: str, **secret: str
+) -> processes.Ended:
+    variables = processes.environment(
+        folder, MODEL_URI="gs://models/iris/model.joblib", LOG_LEVEL="debug", **secret
+    ) | {"GOOGLE_STORAGE_ENDPOINT": metadata.url, "GCE_METADATA_HOST": granted}
+    return processes.run("fetch", variables, folder)
+
+
+def test_a_pod_with_an_identity_needs_no_secret(metadata: fileserver.FileServer, tmp_path: Path) -> None:
+    ended = _fetch_in_pod(metadata, tmp_path, f"127.0.0.1:{metadata.port}")
+    assert ended.exit_code == 0, ended.log
+    assert any("/computeMetadata/" in path for path in metadata.requests)
+    assert "canary" not in ended.log
+
+
+def test_a_pod_without_an_identity_asks_nobody_for_one(
+    metadata: fileserver.FileServer, tmp_path: Path
+) -> None:
+    _assert_failed(_fetch_in_pod(metadata, tmp_path, ""), 77, "AccessDenied", "no credentials were given")
+    assert not any("/computeMetadata/" in path for path in metadata.requests)
+
+
+def test_the_pods_identity_never_goes_to_an_address_of_a_secret(
+    metadata: fileserver.FileServer, tmp_path: Path
+) -> None:
+    secret = {"CREDENTIALS_GOOGLE_STORAGE_ENDPOINT": metadata.url}
+    ended = _fetch_in_pod(metadata, tmp_path, f"127.0.0.1:{metadata.port}", **secret)
+    _assert_failed(ended, 77, "AccessDenied", "no credentials were given")
+    assert not any("/computeMetadata/" in path for path in metadata.requests)

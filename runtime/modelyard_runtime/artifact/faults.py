@@ -103,16 +103,14 @@ def explain(error: Exception, place: Place) -> errors.StartFailure:
                 return refused
             case OSError() as broken:
                 return unreachable(place, of_network(broken))
-    if _s3_code(text) in _ACCESS_CODES:
-        return errors.StartFailure(errors.Reason.ACCESS_DENIED, _denied(place, text))
-    if status is not None:
+    if status is not None or _s3_code(text) in _ACCESS_CODES:
         return of_status(status, place, text)
     return unreachable(place, _cause(text))
 
 
-def of_status(status: int, place: Place, text: str = "") -> errors.StartFailure:
-    """Gives the failure that a status other than success stands for; `text` is what a library says beside it."""
-    if status in (401, 403):
+def of_status(status: int | None, place: Place, text: str = "") -> errors.StartFailure:
+    """Gives the failure that a status other than success stands for; `text` is what is said beside it."""
+    if status in (401, 403) or _s3_code(text) in _ACCESS_CODES:
         return errors.StartFailure(errors.Reason.ACCESS_DENIED, _denied(place, text))
     if status in (404, 410):
         return errors.StartFailure(

@@ -17,7 +17,8 @@ from modelyard_runtime.artifact import credentials as secrets
 from modelyard_runtime.artifact import faults, source, web, webfaults
 from modelyard_runtime.artifact import uri as uris
 
-_CHUNK_BYTES = 1024 * 1024
+_CHUNK_BYTES = 256 * 1024  # stays in the processor's cache from the socket to the disk
+_LONGEST_ERROR_BYTES = 4096
 _CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18})")
 # A file that changes twice within this time may keep its date.
 _DATE_IS_EXACT_AFTER = datetime.timedelta(seconds=1)
@@ -70,8 +71,7 @@ class HttpSource:
             answer.close()
             return self.open_file(source.File("", None))  # an empty file has no spans
         if answer.status not in (200, 206):
-            answer.close()
-            raise faults.of_status(answer.status, self._place)
+            raise faults.of_status(answer.status, self._place, _error_text(answer))
         try:
             return self._content(answer, span)
         except BaseException:
@@ -112,6 +112,16 @@ class HttpSource:
 
     def _failed(self, problem: str) -> errors.StartFailure:
         return faults.unreachable(self._place, problem)
+
+
+def _error_text(answer: urllib3.BaseHTTPResponse) -> str:
+    """Gives the beginning of what a server says beside its status; searched for codes, never shown."""
+    try:
+        return answer.read(_LONGEST_ERROR_BYTES, decode_content=False).decode("utf-8", "replace")
+    except (urllib3.exceptions.HTTPError, OSError):
+        return ""
+    finally:
+        answer.close()
 
 
 def _version(headers: Mapping[str, str]) -> str | None:

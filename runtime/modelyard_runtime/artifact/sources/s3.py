@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import obstore.store
 
 from modelyard_runtime import errors
-from modelyard_runtime.artifact import faults, source
+from modelyard_runtime.artifact import faults, source, web
 from modelyard_runtime.artifact import uri as uris
-from modelyard_runtime.artifact.sources import bucket, objectstore
+from modelyard_runtime.artifact.sources import bucket, objectstore, signed
 
 if TYPE_CHECKING:
     from obstore.store import S3Config
@@ -47,7 +47,9 @@ def build(location: uris.Location, surroundings: source.Surroundings) -> bucket.
             errors.Reason.SETTINGS_INVALID,
             "the credentials Secret is incomplete for S3: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY go together",
         ) from error
-    return bucket.BucketSource(store, location, place)
+    if config.get("skip_signature"):
+        return bucket.BucketSource(store, location, place)
+    return signed.SignedSource(store, location, place, web.Client(surroundings.egress))
 
 
 def _endpoint(name: str, surroundings: source.Surroundings) -> urllib.parse.SplitResult | None:

@@ -206,6 +206,13 @@ def _quoted() -> bytes:
     return patched(content, CENTRAL, 42, struct.pack("<L", within), last=True)
 
 
+def _in_front() -> bytes:
+    """Gives a ZIP file with something in front of its first entry, and every offset right."""
+    content = b"hidden" + zipped(*_ONE)
+    moved = patched(content, CENTRAL, 42, struct.pack("<L", 6))
+    return patched(moved, END, 16, struct.pack("<L", content.find(CENTRAL)))
+
+
 def _zip64_lie(entries: int) -> bytes:
     content = zipped(*_ONE)
     end = content.find(END)
@@ -261,6 +268,7 @@ _ZIPS = (
     Case("11,000 entries", "m.zip", lambda: zipped(*((f"{n}", b"") for n in range(11_000))), ("10000 entries",)),
     Case("fewer entries said", "m.zip", lambda: patched(zipped(*_ONE), END, 10, b"\0\0"), ("another length",)),
     Case("something in front", "m.zip", lambda: b"#!/bin/sh\n" + zipped(*_ONE), ("directory is not where",)),
+    Case("something in front, well done", "m.zip", _in_front, ("in front of its files",)),
     Case("something behind", "m.zip", lambda: zipped(*_ONE) + b"garbage", ("follows after its end",)),
     Case("something between", "m.zip", _hole, ("'good.bin'", "no entry owns")),
     Case("first of several disks", "m.zip", lambda: patched(zipped(*_ONE), END, 4, b"\1\0"), ("one part of several",)),

@@ -1,18 +1,13 @@
 """The node cache gives right bytes or nothing, stays within its size, and survives whatever its users die of."""
 
-import contextlib
 import os
-import signal
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from modelyard_runtime import fetchsettings
 from modelyard_runtime.artifact import cache, cache_copying, cache_entries, digest
+from tests.unit.runtime.cache_use import file, opened, put, take
 
 
 @pytest.fixture(autouse=True)
@@ -26,35 +21,9 @@ def root(tmp_path: Path) -> Path:
     return tmp_path / "cache"
 
 
-def _cache(root: Path, max_bytes: int = 10_000, scope: str = "team-a", scheme: str = "s3") -> cache.Cache:
-    return cache.Cache(fetchsettings.CacheSettings(root, max_bytes, scope), scheme)
-
-
-def _file(tmp_path: Path, content: bytes) -> tuple[Path, str]:
-    path = tmp_path / f"model-{len(content)}-{content[:1].hex()}"
-    path.write_bytes(content)
-    return path, digest.of_file(path)
-
-
-def _put(root: Path, tmp_path: Path, content: bytes, max_bytes: int = 10_000) -> str:
-    path, its_digest = _file(tmp_path, content)
-    _cache(root, max_bytes).put(its_digest, path, len(content))
-    return its_digest
-
-
-def _take(
-    root: Path, tmp_path: Path, its_digest: str, scope: str = "team-a", scheme: str = "s3"
-) -> bytes | None:
-    target = tmp_path / "taken"
-    target.unlink(missing_ok=True)
-    taken = _cache(root, scope=scope, scheme=scheme).take(its_digest, target)
-    assert target.exists() is (taken is not None)
-    return None if taken is None else target.read_bytes()
-
-
 def test_what_was_kept_is_taken(root: Path, tmp_path: Path) -> None:
-    its_digest = _put(root, tmp_path, b"model" * 100)
-    assert _take(root, tmp_path, its_digest) == b"model" * 100
+    its_digest = put(root, tmp_path, b"model" * 100)
+    assert take(root, tmp_path, its_digest) == b"model" * 100
 
 
 def test_a_folder_is_kept_as_a_whole(root: Path, tmp_path: Path) -> None:
@@ -63,8 +32,8 @@ def test_a_folder_is_kept_as_a_whole(root: Path, tmp_path: Path) -> None:
     (folder / "deep" / "ü").write_bytes(b"1")
     (folder / "a").write_bytes(b"22")
     its_digest = digest.of_path(folder)
-    _cache(root).put(its_digest, folder, 3)
-    assert _cache(root).take(its_digest, tmp_path / "taken") == 3
+    opened(root).put(its_digest, folder, 3)
+    assert opened(root).take(its_digest, tmp_path / "taken") == 3
     assert digest.of_path(tmp_path / "taken") == its_digest
 
 
@@ -75,16 +44,16 @@ def test_a_folder_is_kept_as_a_whole(root: Path, tmp_path: Path) -> None:
 def test_only_the_same_namespace_takes_it(
     changes: dict[str, str], is_there: bool, root: Path, tmp_path: Path
 ) -> None:
-    its_digest = _put(root, tmp_path, b"model")
-    assert (_take(root, tmp_path, its_digest, **changes) is not None) is is_there
+    its_digest = put(root, tmp_path, b"model")
+    assert (take(root, tmp_path, its_digest, **changes) is not None) is is_there
 
 
-def test_nothing_is_taken_by_an_unknown_digest_or_without_a_cache(root: Path, tmp_path: Path) -> None:
-    _put(root, tmp_path, b"model")
-    assert _cache(root).take(None, tmp_path / "taken") is None
-    assert _cache(root).take("sha256:" + "0" * 64, tmp_path / "taken") is None
+def test_nothing_is_taken_by_an_unknown_digest_or_without_aopened(root: Path, tmp_path: Path) -> None:
+    put(root, tmp_path, b"model")
+    assert opened(root).take(None, tmp_path / "taken") is None
+    assert opened(root).take("sha256:" + "0" * 64, tmp_path / "taken") is None
     none = cache.Cache(None, "s3")
-    path, its_digest = _file(tmp_path, b"other")
+    path, its_digest = file(tmp_path, b"other")
     none.put(its_digest, path, 5)
     assert none.take(its_digest, tmp_path / "taken") is None
 
@@ -126,18 +95,18 @@ def _folder(content: Path) -> None:
 def test_other_bytes_are_dropped_and_kept_anew(
     spoil: object, root: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    its_digest = _put(root, tmp_path, b"model" * 100)
+    its_digest = put(root, tmp_path, b"model" * 100)
     spoil(_content(root, its_digest))  # type: ignore[operator]
-    assert _take(root, tmp_path, its_digest) is None
+    assert take(root, tmp_path, its_digest) is None
     assert "node cache held other bytes: dropped" in caplog.messages
     assert list((root / "entries").iterdir()) == []
-    assert _put(root, tmp_path, b"model" * 100) == its_digest
-    assert _take(root, tmp_path, its_digest) == b"model" * 100
+    assert put(root, tmp_path, b"model" * 100) == its_digest
+    assert take(root, tmp_path, its_digest) == b"model" * 100
 
 
 def test_bytes_that_changed_on_the_way_in_are_not_kept(root: Path, tmp_path: Path) -> None:
-    path, _ = _file(tmp_path, b"model")
-    _cache(root).put("sha256:" + "0" * 64, path, 5)
+    path, _ = file(tmp_path, b"model")
+    opened(root).put("sha256:" + "0" * 64, path, 5)
     assert list((root / "entries").iterdir()) == list((root / "writing").iterdir()) == []
 
 
@@ -148,13 +117,13 @@ def _age(root: Path, its_digest: str, seconds: float) -> None:
 
 def test_the_longest_unused_makes_room(root: Path, tmp_path: Path) -> None:
     old, older, oldest = (
-        _put(root, tmp_path, content * 300, max_bytes=1000) for content in (b"a", b"b", b"c")
+        put(root, tmp_path, content * 300, max_bytes=1000) for content in (b"a", b"b", b"c")
     )
     for its_digest, seconds in ((old, 10), (older, 20), (oldest, 30)):
         _age(root, its_digest, seconds)
-    assert _take(root, tmp_path, oldest) is not None  # and so is the youngest now
-    new = _put(root, tmp_path, b"d" * 400, max_bytes=1000)
-    assert [_take(root, tmp_path, each) is not None for each in (old, older, oldest, new)] == [
+    assert take(root, tmp_path, oldest) is not None  # and so is the youngest now
+    new = put(root, tmp_path, b"d" * 400, max_bytes=1000)
+    assert [take(root, tmp_path, each) is not None for each in (old, older, oldest, new)] == [
         True,
         False,
         True,
@@ -164,21 +133,21 @@ def test_the_longest_unused_makes_room(root: Path, tmp_path: Path) -> None:
 
 
 def test_what_is_larger_than_the_cache_is_not_kept_and_removes_nothing(root: Path, tmp_path: Path) -> None:
-    kept = _put(root, tmp_path, b"a" * 300, max_bytes=1000)
-    large = _put(root, tmp_path, b"b" * 1001, max_bytes=1000)
-    assert [_take(root, tmp_path, each) is not None for each in (kept, large)] == [True, False]
+    kept = put(root, tmp_path, b"a" * 300, max_bytes=1000)
+    large = put(root, tmp_path, b"b" * 1001, max_bytes=1000)
+    assert [take(root, tmp_path, each) is not None for each in (kept, large)] == [True, False]
 
 
 def test_what_is_in_use_is_not_removed(root: Path, tmp_path: Path) -> None:
-    used = _put(root, tmp_path, b"a" * 600, max_bytes=1000)
+    used = put(root, tmp_path, b"a" * 600, max_bytes=1000)
     entries = cache_entries.Entries(root, 1000)
     with entries.reading(f"{used.removeprefix('sha256:')}.team-a") as content:
         assert content is not None
-        refused = _put(root, tmp_path, b"b" * 600, max_bytes=1000)
+        refused = put(root, tmp_path, b"b" * 600, max_bytes=1000)
         assert content.read_bytes() == b"a" * 600
-    assert _take(root, tmp_path, refused) is None
-    assert _take(root, tmp_path, _put(root, tmp_path, b"b" * 600, max_bytes=1000)) == b"b" * 600
-    assert _take(root, tmp_path, used) is None
+    assert take(root, tmp_path, refused) is None
+    assert take(root, tmp_path, put(root, tmp_path, b"b" * 600, max_bytes=1000)) == b"b" * 600
+    assert take(root, tmp_path, used) is None
 
 
 def test_a_full_volume_is_left_alone(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -190,10 +159,10 @@ def test_a_full_volume_is_left_alone(root: Path, tmp_path: Path, monkeypatch: py
         return os.statvfs_result(found)
 
     monkeypatch.setattr(os, "statvfs", nearly_full)
-    assert _take(root, tmp_path, _put(root, tmp_path, b"model")) == b"model"
+    assert take(root, tmp_path, put(root, tmp_path, b"model")) == b"model"
     (root / "entries").rename(root / "earlier")
     monkeypatch.setattr(cache_entries, "_FREE_SHARE", 10)
-    assert _take(root, tmp_path, _put(root, tmp_path, b"model")) is None
+    assert take(root, tmp_path, put(root, tmp_path, b"model")) is None
 
 
 @pytest.mark.parametrize("spoil", ["a file in its place", "no such disk", "no right"])
@@ -206,8 +175,8 @@ def test_a_cache_that_can_not_be_used_is_no_failure(
         monkeypatch.setattr(Path, "mkdir", _denied)
     else:
         root = tmp_path / "missing" / "cache"
-    its_digest = _put(root, tmp_path, b"model")
-    assert _take(root, tmp_path, its_digest) is None
+    its_digest = put(root, tmp_path, b"model")
+    assert take(root, tmp_path, its_digest) is None
     assert caplog.messages == ["node cache can't be written", "node cache can't be read"]
 
 
@@ -223,92 +192,6 @@ def test_a_lock_that_nobody_gives_back_holds_up_for_seconds_only(root: Path, tmp
     assert sum(waited) == pytest.approx(10)
 
 
-# What another pod does, as a process of its own: says when it has come so far, and waits to be killed.
-_OTHER_POD = """
-import sys, time
-from pathlib import Path
-from modelyard_runtime import fetchsettings
-from modelyard_runtime.artifact import cache, cache_copying, cache_entries
-what, root, source, digest = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]), sys.argv[4]
-cache_entries._FREE_SHARE = 10**9
-def stop(*arguments, **named):
-    print("here", flush=True)
-    time.sleep(120)
-def half(source, target, is_durable=False):
-    target.write_bytes(source.read_bytes()[:100])
-    stop()
-if what == "written":
-    cache_copying.copy = half
-elif what == "committed":
-    cache_copying.sync_folder = stop
-elif what == "started":
-    cache_entries._try_lock = stop
-elif what == "read":
-    cache_copying.copy = stop
-settings = fetchsettings.CacheSettings(root, 10_000, "team-a")
-if what == "read":
-    cache.Cache(settings, "s3").take(digest, root / "target")
-else:
-    cache.Cache(settings, "s3").put(digest, source, source.stat().st_size)
-print("done", flush=True)
-"""
-
-
-@contextlib.contextmanager
-def _other_pod(what: str, root: Path, source: Path, its_digest: str) -> Iterator[subprocess.Popen[str]]:
-    command = [sys.executable, "-c", _OTHER_POD, what, str(root), str(source), its_digest]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
-        try:
-            assert child.stdout is not None
-            assert child.stdout.readline() == ("done\n" if what == "whole" else "here\n")
-            yield child
-        finally:
-            child.kill()
-
-
-@pytest.mark.parametrize("what", ["started", "written", "committed"])
-def test_a_pod_that_is_killed_while_it_writes_leaves_nothing_that_counts(
-    what: str, root: Path, tmp_path: Path
-) -> None:
-    cache_entries.Entries(root, 10_000)
-    path, its_digest = _file(tmp_path, b"model" * 100)
-    with _other_pod(what, root, path, its_digest) as child:
-        if what == "written":
-            # While it lives, its place is kept and nobody takes half of it.
-            assert _take(root, tmp_path, its_digest) is None
-            other = _put(root, tmp_path, b"x" * 9_600)
-            assert _take(root, tmp_path, other) is None
-            assert len(list((root / "writing").iterdir())) == 1
-        child.send_signal(signal.SIGKILL)
-        child.wait()
-    assert _take(root, tmp_path, its_digest) is None
-    assert _put(root, tmp_path, b"model" * 100) == its_digest
-    assert _take(root, tmp_path, its_digest) == b"model" * 100
-    assert list((root / "writing").iterdir()) == []
-
-
-def test_two_pods_that_write_the_same_leave_it_once(root: Path, tmp_path: Path) -> None:
-    cache_entries.Entries(root, 10_000)
-    path, its_digest = _file(tmp_path, b"model" * 100)
-    with _other_pod("written", root, path, its_digest):
-        assert _put(root, tmp_path, b"model" * 100) == its_digest
-        assert _take(root, tmp_path, its_digest) == b"model" * 100
-    with _other_pod("whole", root, path, its_digest):
-        assert _take(root, tmp_path, its_digest) == b"model" * 100
-    assert len(list((root / "entries").iterdir())) == 1
-
-
-def test_what_another_pod_reads_is_not_removed_until_it_is_gone(root: Path, tmp_path: Path) -> None:
-    used = _put(root, tmp_path, b"a" * 6_000)
-    path, _ = _file(tmp_path, b"a" * 6_000)
-    with _other_pod("read", root, path, used) as child:
-        assert _take(root, tmp_path, _put(root, tmp_path, b"b" * 6_000)) is None
-        child.send_signal(signal.SIGKILL)
-        child.wait()
-    assert _take(root, tmp_path, _put(root, tmp_path, b"b" * 6_000)) == b"b" * 6_000
-    assert _take(root, tmp_path, used) is None
-
-
 def test_blocks_that_are_shared_are_hashed_all_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -318,7 +201,24 @@ def test_blocks_that_are_shared_are_hashed_all_the_same(
         return True
 
     monkeypatch.setattr(cache_copying, "_share_blocks", share)
-    path, its_digest = _file(tmp_path, b"model" * 100)
+    path, its_digest = file(tmp_path, b"model" * 100)
     copied = cache_copying.copy(path, tmp_path / "copy")
     assert copied == cache_copying.Copied(its_digest, 500)
     assert (tmp_path / "copy").read_bytes() == path.read_bytes()
+
+
+def test_who_comes_second_with_the_same_lets_it_be(root: Path) -> None:
+    entries = cache_entries.Entries(root, 1000)
+    with entries.writing("x", 1) as first, entries.writing("x", 1) as second:
+        assert first is not None
+        assert second is not None
+        for number, (place, commit) in enumerate((first, second)):
+            place.write_text(str(number))
+            commit()
+    assert (root / "entries" / "x" / "content").read_text() == "0"
+    assert list((root / "writing").iterdir()) == []
+
+
+def test_nothing_but_plain_files_is_copied(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="not a plain file"):
+        cache_copying.copy(Path("/dev/null"), tmp_path / "copy")

@@ -105,6 +105,14 @@ _BUCKETS = (
     "http://169.254.169.254", "http://0xa9fea9fe", "http://forged.example", "http://both.example", "https://127.0.0.1",
     "https://[::1]", "https://169.254.169.254", "https://localhost", "http://user:pass@127.0.0.1", "http://0.0.0.0",
 )  # fmt: skip
+# What libraries with a network stack of their own are asked for.
+_LIBRARIES = (
+    "s3://bucket/folder/",
+    "gs://bucket/m",
+    "az://container/m",
+    "hf://org/model",
+    "mlflow://models/m/1",
+)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -133,7 +141,18 @@ def attempts() -> list[Attempt]:
         found.append(Attempt(f"{scheme}://permitted.example/code/{code}"))
     found.append(Attempt("http://permitted.example/chain/4"))
     found += [Attempt("s3://bucket/m", endpoint) for endpoint in _BUCKETS]
-    return [*found, Attempt("s3://bucket/to-loopback", "http://permitted.example")]
+    found += [Attempt(uri, endpoint) for uri in _LIBRARIES for endpoint in _BUCKETS[::3]]
+    found += [
+        Attempt(f"oci://{host}/model:1")
+        for host in ("127.0.0.1", "127.0.0.1:443", "[::1]", "localhost", "forged.example")
+    ]
+    redirected = ("s3://bucket/to-loopback", "s3://bucket/folder/")
+    return [*found, *(Attempt(uri, "http://permitted.example") for uri in redirected)]
+
+
+_ENDPOINTS = (
+    "AWS_ENDPOINT_URL", "GOOGLE_STORAGE_ENDPOINT", "AZURE_STORAGE_ENDPOINT", "HF_ENDPOINT", "MLFLOW_TRACKING_URI",
+)  # fmt: skip
 
 
 class Resolver:
@@ -202,7 +221,7 @@ def _answer(path: str) -> str:
         location = (
             f"http://permitted.example/chain/{int(argument) - 1}" if argument != "0" else "http://127.1/m"
         )
-    elif kind == "bucket":
+    elif kind.startswith("bucket"):
         code, location = 307, "http://127.0.0.1/m"
     if not location:
         return "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok"
@@ -227,9 +246,14 @@ def _set_up_interface() -> None:
 
 def run(attempt: Attempt, door: egress.Egress) -> str:
     """Gives what became of an attempt: the reason it was refused with, or what was read."""
-    keys = {"HTTP_BEARER_TOKEN": SECRET, "AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": SECRET}
+    keys = {
+        "HTTP_BEARER_TOKEN": SECRET,
+        "AWS_ACCESS_KEY_ID": "key",
+        "AWS_SECRET_ACCESS_KEY": SECRET,
+        "AZURE_STORAGE_ACCOUNT_NAME": "account",
+    }
     if attempt.endpoint:
-        keys["AWS_ENDPOINT_URL"] = attempt.endpoint
+        keys |= dict.fromkeys(_ENDPOINTS, attempt.endpoint)
     surroundings = source.Surroundings(secrets.Credentials(keys), {}, egress=door, file_roots=(Path("/"),))
     try:
         origin = opening.open_source(uris.parse(attempt.uri), surroundings)

@@ -13,8 +13,9 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from modelyard_runtime import errors, fetchsettings
-from modelyard_runtime.artifact import digest, fetch, manifest, signature, signature_bundle
-from modelyard_runtime.artifact.archives import unpacking
+from modelyard_runtime.artifact import digest, fetch, manifest, signature, signature_bundle, source
+from modelyard_runtime.artifact.archives import kinds, unpacking
+from modelyard_runtime.artifact.sources import opening
 from tests.support import archive_making, signing
 
 KEY, OTHER_KEY = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
@@ -106,6 +107,40 @@ def test_an_archive_is_signed_as_it_is_published(tmp_path: Path, keys: Path, mod
     archive.write_bytes(archive_making.zipped(("m.joblib", model.read_bytes())))
     Path(f"{archive}.sig").write_bytes(signing.sign(archive, KEY))
     assert _fetch(f"file://{archive}", tmp_path, keys).path == "content/m"
+
+
+class Layers:
+    """An artifact in layers, as a registry lists it."""
+
+    def __init__(self, *layers: bytes) -> None:
+        self._layers = {f"{number}.tar": layer for number, layer in enumerate(layers)}
+
+    def list_files(self) -> source.Listing:
+        files = tuple(source.File(name, len(layer)) for name, layer in self._layers.items())
+        return source.Listing(True, files, dict.fromkeys(self._layers, kinds.Kind.TAR))
+
+    def open_file(self, file: source.File, span: source.Span | None = None) -> source.Content:
+        return source.Content(file.size_bytes, iter([self._layers[file.path]]))
+
+
+@pytest.mark.parametrize("changed", [b"", b"evil"])
+def test_layers_are_signed_as_the_folder_that_they_hold(
+    changed: bytes, folder: Path, tmp_path: Path, keys: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "model.sig").write_bytes(signing.sign(folder, KEY, ["model.sig", ".gitattributes"]))
+    names = [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
+    packed = [archive_making.file(name, (folder / name).read_bytes()) for name in sorted(names)]
+    extra = [archive_making.file("extra", changed)] if changed else []
+    layers = Layers(archive_making.tar(*packed[:2]), archive_making.tar(*packed[2:], *extra))
+    monkeypatch.setattr(opening, "open_source", lambda *_: layers)
+    uri = "oci://registry.example/team/model:1"
+    if changed:
+        assert "'extra' is not signed" in _refused(uri, tmp_path, keys)
+        return
+    found = _fetch(uri, tmp_path, keys)
+    content = tmp_path / "artifact" / found.path
+    assert {path.name for path in content.rglob("*") if path.is_file()} == {"model.joblib", "notes.txt"}
+    assert found.content_digest == digest.of_path(content)
 
 
 def test_an_archive_is_not_unpacked_before_its_signature_is_right(

@@ -115,7 +115,7 @@ def _secrets(model_deployment: api.ModelDeployment, policy: Policy) -> Iterator[
     model, access = model_deployment.spec.model, model_deployment.spec.access
     named = {
         "spec.model.credentials.secretName": model.credentials,
-        "spec.model.signature.publicKey.secretName": model.signature and model.signature.public_key,
+        "spec.model.signature.publicKey.secretName": model.signature.public_key if model.signature else None,
         "spec.access.tokens.secretName": access.tokens,
         "spec.access.tls.secretName": access.tls,
     }

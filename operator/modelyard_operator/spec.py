@@ -35,9 +35,9 @@ class Credentials(fields.Type, frozen=True):
     secret_name: Annotated[
         str,
         fields.doc(
-            "Name of a Secret in the same namespace. Keys that count: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY,"
-            " AWS_SESSION_TOKEN, AWS_REGION and AWS_ENDPOINT_URL for s3; HTTP_USERNAME and HTTP_PASSWORD, or"
-            " HTTP_BEARER_TOKEN, for http and https. Only the container that fetches sees them.",
+            "Name of a Secret in the same namespace. docs/sources.md lists the keys that count for each scheme, such as"
+            " AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY for s3. Only the container that fetches sees them; with"
+            " oci+volume the kubelet pulls with it.",
             *rules.SECRET_NAME,
             max_length=253,
         ),

@@ -18,9 +18,10 @@ How = child.How
 
 
 def _eat(tell: child.Tell) -> None:
-    held = []
-    while True:
-        held.append(b"x" * MIB)
+    """Takes twice what it may, far below what it may reserve, and waits for somebody to notice."""
+    held = [b"x" * MIB for _ in range(512)]
+    time.sleep(20)
+    tell(b"%d MiB" % len(held))
 
 
 def _crash(tell: child.Tell) -> None:

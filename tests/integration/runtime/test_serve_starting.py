@@ -33,6 +33,7 @@ def _fitted() -> bytes:
     return pickle.dumps(LinearRegression().fit(np.arange(4.0).reshape(-1, 1), np.arange(4.0)))
 
 
+_ANY = {"PICKLE_RULE": "Any"}
 FAILURES: dict[str, tuple[bytes | None, dict[str, str], int, str, str]] = {
     "fetch has not run": (None, {}, 78, "SettingsInvalid", "fetch has not run"),
     "no name": (b"", {"MODEL_NAME": ""}, 78, "SettingsInvalid", "MODELYARD_MODEL_NAME"),
@@ -41,7 +42,9 @@ FAILURES: dict[str, tuple[bytes | None, dict[str, str], int, str, str]] = {
     "a ZIP archive": (b"PK\x03\x04" + b"\0" * 60, {}, 70, "LoadFailed", "a ZIP archive"),
     "a dictionary": (pickle.dumps({"a": 1}), {}, 70, "LoadFailed", "holds a dict, not an estimator"),
     "an estimator that was never fitted": (pickle.dumps(LinearRegression()), {}, 70, "LoadFailed", "not fitted"),
-    "a missing module": (b"cxgboost_of_tomorrow\nM\n.", {}, 70, "LoadFailed", "'xgboost_of_tomorrow'"),
+    "a missing module": (b"cxgboost_of_tomorrow\nM\n.", _ANY, 70, "LoadFailed", "'xgboost_of_tomorrow'"),
+    "a program in a pickle": (b"cposix\nsystem\n(S'x'\ntR.", {}, 85, "PickleRefused", "posix.system is not allowed"),
+    "a pickle where none may be": (_fitted(), {"PICKLE_RULE": "Never"}, 85, "PickleRefused", "the pickle rule Never"),
     "a file that was cut off": (_fitted()[:150], {}, 70, "LoadFailed", "can't be read to its end"),
 }  # fmt: skip
 
@@ -118,7 +121,7 @@ class Slow:
 def test_health_answers_while_the_model_loads(tmp_path: Path) -> None:
     joblib.dump(Slow(3.0), tmp_path / "slow.joblib")
     assert processes.fetch(tmp_path, f"file://{tmp_path}/slow.joblib").exit_code == 0
-    server = processes.Serving(tmp_path, "m")
+    server = processes.Serving(tmp_path, "m", PICKLE_RULE="Any")
     try:
         server.wait_until("/livez")
         answer = server.client.get("/readyz")
@@ -133,7 +136,7 @@ def test_health_answers_while_the_model_loads(tmp_path: Path) -> None:
 def test_sigterm_while_loading_ends_at_once(tmp_path: Path) -> None:
     joblib.dump(Slow(60.0), tmp_path / "slow.joblib")
     assert processes.fetch(tmp_path, f"file://{tmp_path}/slow.joblib").exit_code == 0
-    server = processes.Serving(tmp_path, "m")
+    server = processes.Serving(tmp_path, "m", PICKLE_RULE="Any")
     try:
         server.wait_until("/livez")
         server.process.send_signal(signal.SIGTERM)

@@ -99,9 +99,8 @@ def test_a_model_that_does_not_load_says_so_once(tmp_path: Path) -> None:
     manifest = {"uri": "s3://m/m", "digest": "sha256:" + "0" * 64, "path": "content/model.pkl", "bytes": 19}
     (tmp_path / "artifact/manifest.json").write_text(json.dumps(manifest))
     port = str(processes.free_port())
-    ended = processes.run(
-        "serve", processes.environment(tmp_path, MODEL_NAME="m", PORT=port, WORKERS="2"), tmp_path
-    )
+    environment = processes.environment(tmp_path, MODEL_NAME="m", PORT=port, WORKERS="2", PICKLE_RULE="Any")
+    ended = processes.run("serve", environment, tmp_path)
     assert ended.exit_code == 70
     assert ended.termination is not None
     assert "no_such_module" in ended.termination["message"]
@@ -117,7 +116,7 @@ class _StartsAThread:
 def test_a_library_that_keeps_threads_is_loaded_by_every_worker_itself(tmp_path: Path) -> None:
     estimator = LinearRegression().fit([[0.0], [1.0]], [1.0, 3.0])
     estimator.side_effect = _StartsAThread()
-    with processes.serving(tmp_path, estimator, WORKERS="2", DRAIN_SECONDS="0") as server:
+    with processes.serving(tmp_path, estimator, WORKERS="2", DRAIN_SECONDS="0", PICKLE_RULE="Any") as server:
         assert "loads the model for itself" in server.log
         _ask(server, 10)
         assert "modelyard_workers 2.0" in _metrics(server)
@@ -130,7 +129,7 @@ def test_health_answers_while_the_model_loads(tmp_path: Path) -> None:
     slow.side_effect = _Sleeps()
     joblib.dump(slow, joblib_file)
     assert processes.fetch(tmp_path, f"file://{joblib_file}").exit_code == 0
-    server = processes.Serving(tmp_path, "m", WORKERS="2", DRAIN_SECONDS="0")
+    server = processes.Serving(tmp_path, "m", PICKLE_RULE="Any", WORKERS="2", DRAIN_SECONDS="0")
     try:
         server.wait_until("/livez")
         assert server.client.get("/readyz").json() == {"ready": False, "stage": "Loading"}

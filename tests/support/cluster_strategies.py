@@ -16,7 +16,19 @@ def _optional(**fields: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, A
 
 
 _MODEL = st.fixed_dictionaries(
-    {"uri": st.sampled_from(["s3://b/k", "https://host/k?v=1", "http://host:1/k", "file:/k"])},
+    {
+        "uri": st.sampled_from(
+            [
+                "s3://b/k",
+                "https://host/k?v=1",
+                "http://host:1/k",
+                "file:/k",
+                "pvc://models/k",
+                "oci+volume://host:1/a/k:1/models",
+                "oci+volume://host/k@sha256:" + "a" * 64,
+            ]
+        )
+    },
     optional={
         "format": st.just("sklearn"),
         "digest": st.sampled_from(["sha256:" + "a" * 64, "sha256:" + "b" * 64]),
@@ -85,7 +97,9 @@ _REST = _optional(
         samples=st.lists(
             st.fixed_dictionaries({"inputs": st.just([[1.0]])}, optional={"expect": st.just([1])}), max_size=2
         ),
-        samplesURI=st.just("s3://models/samples.json"),
+        samplesURI=st.sampled_from(
+            ["s3://models/samples.json", "pvc://samples/k.json", "pvc://models/k.json"]
+        ),
     ),
     rollout=_optional(
         strategy=st.sampled_from(["Rolling", "Recreate"]),

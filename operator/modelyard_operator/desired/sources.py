@@ -15,7 +15,7 @@ _IMAGE = re.compile(rf"oci\+volume://(?P<reference>{uri_rules.IMAGE})")
 
 
 def volumes(asked: spec.Spec) -> list[dict[str, Any]]:
-    """Give the pod's volumes for the artifact and the samples beside it."""
+    """Give the pod's volumes for the artifact, and for samples and a signature that are elsewhere."""
     return [volume for volume, _ in _sources(asked)]
 
 
@@ -36,7 +36,9 @@ def with_pull_secrets(pod_spec: Mapping[str, Any], asked: spec.Spec) -> dict[str
 def _sources(asked: spec.Spec) -> Iterator[tuple[dict[str, Any], str]]:
     """Give each volume once, with its mount path."""
     found = {}
-    for uri in (asked.model.uri, asked.validation.samples_uri or ""):
+    signature = asked.model.signature
+    beside = (asked.validation.samples_uri, signature.uri if signature else None)
+    for uri in (asked.model.uri, *filter(None, beside)):
         if claim := _CLAIM.match(uri):
             found[naming.claim_path(claim[1])] = _claim(claim[1])
         elif image := _IMAGE.match(uri):

@@ -49,6 +49,19 @@ def test_a_claim_that_has_the_samples_too_is_mounted_once_and_another_one_beside
     assert [mount["mountPath"] for mount in sources.mounts(beside)] == ["/mnt/claim/samples"]
 
 
+def test_a_signature_in_another_claim_is_mounted_too() -> None:
+    model = {
+        "uri": "pvc://models/iris.joblib",
+        "signature": {"publicKey": {"secretName": "signer"}, "uri": "pvc://signatures/iris.sig"},
+    }
+    metadata = {"namespace": "default", "name": "iris", "uid": "u", "generation": 1}
+    asked = api.parse({"metadata": metadata, "spec": {"model": model}}).spec
+    assert [mount["mountPath"] for mount in sources.mounts(asked)] == [
+        "/mnt/claim/models",
+        "/mnt/claim/signatures",
+    ]
+
+
 @pytest.mark.parametrize(
     ("reference", "path", "policy"),
     [

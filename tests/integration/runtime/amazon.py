@@ -1,7 +1,8 @@
 """Amazon's S3 and STS over TLS, as moto plays them: what a pod with an identity of its own meets.
 
-moto judges the signature and the rights of every request, but judges STS's unsigned call like a signed one, and takes
-its parameters from the body alone. The door in front of it makes up for both, and is where TLS ends.
+moto judges the signature and the rights of every request, but knows no signed URLs where it judges, judges STS's
+unsigned call like a signed one, and takes its parameters from the body alone. The door in front of it makes up for
+that, and is where TLS ends.
 """
 
 import contextlib
@@ -19,7 +20,7 @@ from pathlib import Path
 
 import httpx
 
-from tests.integration.runtime import artifact_servers, processes
+from tests.integration.runtime import artifact_servers, processes, sigv4
 
 _STS_ACTION = "AssumeRoleWithWebIdentity"
 
@@ -117,18 +118,22 @@ def _tunnel(amazon: Amazon, port: int) -> type[http.server.BaseHTTPRequestHandle
 
 def _door(amazon: Amazon, behind: str) -> type[http.server.BaseHTTPRequestHandler]:
     lock = threading.Lock()
+    secrets = {keys[0]: keys[1] for keys in (amazon.user, amazon.session)}
 
     class Door(http.server.BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:
-            authorization = self.headers.get("authorization", "")
-            amazon.wants.append((self.path, authorization.partition("Credential=")[2].partition("/")[0]))
             if amazon.lifetime is not None:
                 threading.Event().wait(0.3)
+            key_id, target, headers = _for_moto(self.path, dict(self.headers.items()), secrets)
+            if not headers:
+                self._send(403, b"<Error><Code>SignatureDoesNotMatch</Code></Error>")
+                return
+            amazon.wants.append((target, key_id))
             with lock:
-                # As it came, with the host that is signed.
-                self._answer(httpx.get(behind + self.path, headers=dict(self.headers)))
+                # With the host as it came, which is signed.
+                self._answer(httpx.get(behind + target, headers=headers))
 
         def do_POST(self) -> None:
             fields = dict(urllib.parse.parse_qsl(urllib.parse.urlsplit(self.path).query))
@@ -144,15 +149,12 @@ def _door(amazon: Amazon, behind: str) -> type[http.server.BaseHTTPRequestHandle
                 httpx.post(f"{behind}/moto-api/reset-auth", content=b"inf").raise_for_status()
                 answer = httpx.post(behind, data=fields)
                 httpx.post(f"{behind}/moto-api/reset-auth", content=b"0").raise_for_status()
+            found = {name: _element(answer.text, name) for name in ("AccessKeyId", "SecretAccessKey")}
+            secrets[found["AccessKeyId"]] = found["SecretAccessKey"]
             self._answer(answer)
 
         def _answer(self, answer: httpx.Response) -> None:
-            body = answer.content
-            if amazon.lifetime is not None and b"<Expiration>" in body:
-                expiry = datetime.datetime.now(datetime.UTC) + amazon.lifetime
-                start, _, rest = body.partition(b"<Expiration>")
-                end = rest.partition(b"</Expiration>")[2]
-                body = start + f"<Expiration>{expiry:%Y-%m-%dT%H:%M:%SZ}</Expiration>".encode() + end
+            body = _expiring(answer.content, amazon.lifetime)
             kept = ("etag", "last-modified", "content-range", "content-type")
             headers = {name: answer.headers[name] for name in kept if name in answer.headers}
             self._send(answer.status_code, body, headers)
@@ -169,3 +171,30 @@ def _door(amazon: Amazon, behind: str) -> type[http.server.BaseHTTPRequestHandle
             pass
 
     return Door
+
+
+def _expiring(body: bytes, lifetime: datetime.timedelta | None) -> bytes:
+    """Gives an answer that says another lifetime of its keys, where it says any."""
+    start, said, rest = body.partition(b"<Expiration>")
+    if lifetime is None or not said:
+        return body
+    expiry = datetime.datetime.now(datetime.UTC) + lifetime
+    return start + said + f"{expiry:%Y-%m-%dT%H:%M:%SZ}<".encode() + rest.partition(b"<")[2]
+
+
+def _for_moto(
+    target: str, headers: dict[str, str], secrets: Mapping[str, str]
+) -> tuple[str, str, dict[str, str]]:
+    """Gives who asks, for what, and the headers that moto judges; none for a signed URL whose signature is wrong."""
+    given = {name.lower(): value for name, value in headers.items()}
+    asked = sigv4.parse(given["host"], target)
+    if asked is None:
+        return given["authorization"].partition("Credential=")[2].partition("/")[0], target, headers
+    if not asked.is_signed_by(secrets[asked.key_id]):
+        return asked.key_id, asked.path, {}
+    span = {"range": given["range"]} if "range" in given else {}
+    return asked.key_id, asked.path, asked.headers(secrets[asked.key_id]) | span
+
+
+def _element(answer: str, name: str) -> str:
+    return answer.partition(f"<{name}>")[2].partition("<")[0]

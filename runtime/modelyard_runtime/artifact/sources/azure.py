@@ -77,7 +77,7 @@ def _identity(credentials: secrets.Credentials, ambient: Mapping[str, str]) -> "
     if (account_key := credentials.get(_ACCOUNT_KEY)) is not None:
         return {"credential_type": "access_key", "account_key": account_key}
     if (sas_token := credentials.get(_SAS_TOKEN)) is not None:
-        return {"credential_type": "sas_token", "sas_key": sas_token.removeprefix("?")}
+        return {"credential_type": "sas_token", "sas_key": sas_token}
     client_id, client_secret, tenant_id = (credentials.get(key) for key in _APPLICATION)
     if client_secret is not None:
         if client_id is None or tenant_id is None:

@@ -23,7 +23,10 @@ def model(tmp_path: Path) -> Path:
 
 def _options(model: Path, locked: str | None) -> fetchsettings.FetchSettings:
     return fetchsettings.FetchSettings(
-        uri=f"file://{model}", artifact_dir=model.parent / "artifact", locked_digest=locked
+        uri=f"file://{model}",
+        artifact_dir=model.parent / "artifact",
+        locked_digest=locked,
+        file_roots=(model.parent,),
     )
 
 

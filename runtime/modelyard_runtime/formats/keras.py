@@ -89,6 +89,9 @@ def load(path: Path, options: models.LoadOptions = models.DEFAULT_OPTIONS) -> Ke
     """Loads the model in a file or folder; raises `StartFailure` (LoadFailed)."""
     # XLA counts its threads by a variable: see `cpu`.
     file = detection.find_model_file(path)
+    if not zipfile.is_zipfile(file) or file.suffix != ".keras":
+        # Keras has other loaders for other files and endings, and its safe mode is that of this one.
+        raise wording.unreadable(file, "keras", ValueError("not a .keras file"))
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

@@ -3,6 +3,8 @@
 import json
 import os
 import warnings
+import zipfile
+from pathlib import Path
 from typing import Any
 
 os.environ["KERAS_BACKEND"] = "jax"
@@ -117,6 +119,46 @@ def refusals() -> None:
     folder("lambda", keras.Model(x, keras.layers.Lambda(lambda value: value * 2)(x)))
     refused = claims.refusal("keras", "lambda")
     claim("a Lambda layer is refused with the remedy", "layer of Keras' own" in refused or refused)
+    # The form before .keras: its loader has been known to forget the safe mode.
+    (FOLDER / "legacy").mkdir()
+    keras.Model(x, keras.layers.Lambda(lambda value: value * 2)(x)).save(FOLDER / "legacy/model.h5")
+    refused = claims.refusal("keras", "legacy")
+    claim("a file of the form before .keras never reaches Keras", "HDF5" in refused or refused)
+    _configured()
+
+
+def _configured() -> None:
+    """A .keras file is configuration that names classes and functions, with their arguments."""
+    sentinel = FOLDER / "sentinel"
+    named = {
+        "a function of Python": ("os", "system", "function", f"touch {sentinel}"),
+        "a class of Python": ("subprocess", "Popen", "Popen", {"args": ["touch", str(sentinel)]}),
+        "a function of Keras that fetches files": ("keras.utils", "get_file", "function", "get_file"),
+        "a function that allows code": ("keras.config", "enable_unsafe_deserialization", "function", "x"),
+        "a function of NumPy": ("numpy", "load", "function", "load"),
+    }
+    x = keras.Input((2,))
+    plain = FOLDER / "plain.keras"
+    keras.Model(x, keras.layers.Dense(1, activation="relu")(x)).save(plain)
+    for number, (what, (module, name, kind, config)) in enumerate(named.items()):
+        told = {"module": module, "class_name": kind, "config": config, "registered_name": name}
+        (FOLDER / f"named{number}").mkdir()
+        _rewritten(plain, FOLDER / f"named{number}/model.keras", told)
+        refused = claims.refusal("keras", f"named{number}")
+        claim(f"{what} is refused where a layer names it", "can't be loaded" in refused or refused)
+    claim("nothing that a file named has run", not sentinel.exists())
+
+
+def _rewritten(source: Path, target: Path, activation: object) -> None:
+    """Copies a model with another activation in its configuration."""
+    with zipfile.ZipFile(source) as read, zipfile.ZipFile(target, "w") as written:
+        for member in read.namelist():
+            content = read.read(member)
+            if member == "config.json":
+                config = json.loads(content)
+                config["config"]["layers"][-1]["config"]["activation"] = activation
+                content = json.dumps(config).encode()
+            written.writestr(member, content)
 
 
 cnn()

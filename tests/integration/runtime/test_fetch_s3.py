@@ -1,21 +1,12 @@
 """`fetch` from a real S3 server."""
 
-import contextlib
-import datetime
 import hashlib
-import os
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
-import obstore
-import obstore.store
 import pytest
 
-from devcluster import toolchain
-from tests.integration.runtime import processes
-from tests.support import waiting
+from tests.integration.runtime import artifact_servers, processes
 
 KEY, SECRET = "test-key", "canary-of-s3"
 FILES = {
@@ -31,52 +22,8 @@ FILES = {
 @pytest.fixture(scope="module")
 def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A server with a bucket `models` that holds FILES."""
-    folder = tmp_path_factory.mktemp("s3")
-    (folder / "buckets").mkdir()
-    (folder / "metadata").mkdir()
-    url = f"http://127.0.0.1:{processes.free_port()}"
-    arguments: list[str | Path] = [
-        "--port",
-        url.removeprefix("http://"),
-        "posix",
-        "--sidecar",
-        folder / "metadata",
-        folder / "buckets",
-    ]
-    variables = {
-        "ROOT_ACCESS_KEY": KEY,
-        "ROOT_SECRET_KEY": SECRET,
-        "HOME": str(folder),
-        "PATH": os.environ["PATH"],
-    }
-    with (folder / "log").open("wb") as log:
-        server = subprocess.Popen(
-            [toolchain.binary("versitygw"), *arguments], env=variables, stdout=log, stderr=log, cwd=folder
-        )
-        try:
-            _fill(url)
-            yield url
-        finally:
-            server.kill()
-            server.wait()
-
-
-def _fill(url: str) -> None:
-    store = obstore.store.S3Store(
-        "models", endpoint=url, access_key_id=KEY, secret_access_key=SECRET, region="us-east-1",
-        client_options={"allow_http": True},
-    )  # fmt: skip
-    # The library has no call to make a bucket, but signs any request.
-    make_bucket = obstore.sign(store, "PUT", "", expires_in=datetime.timedelta(minutes=1))
-
-    def look() -> bool:
-        with contextlib.suppress(httpx.TransportError):
-            return httpx.put(make_bucket).status_code == 200
-        return False
-
-    waiting.eventually(look, "the S3 server makes a bucket", 30, 0.1)
-    for key, content in FILES.items():
-        obstore.put(store, key, content)
+    with artifact_servers.s3(tmp_path_factory.mktemp("s3"), KEY, SECRET, "models", FILES) as url:
+        yield url
 
 
 def _fetch(

@@ -11,7 +11,7 @@ export PYTHONPATH := operator:runtime:cli:.
 
 .DEFAULT_GOAL := help
 .PHONY: help venv lint format typecheck test test-unit test-contract test-gates test-integration test-e2e torture \
-        bench-operator bench-runtime demo demo-down generate update-golden lock verify images cluster-up cluster-down cluster-status clean
+        bench-operator bench-runtime bench-fetch demo demo-down generate update-golden lock verify images cluster-up cluster-down cluster-status clean
 
 help:  ## Show this list
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -61,6 +61,9 @@ bench-operator: venv  ## The operator with 300, 1,000 and 5,000 resources (30 mi
 
 bench-runtime: venv  ## The runtime beside other model servers, one core each (half an hour; ARGS="--quick" 3 min)
 	@$(BIN)/python -m bench.runtime $(ARGS)
+
+bench-fetch: venv  ## What fetch reaches beside curl from the same server, over HTTP and S3, and its memory (2 min)
+	@$(BIN)/python -m bench.fetch $(ARGS)
 
 demo: venv  ## Everything it needs, then two models served and checked
 	@$(BIN)/python -m demo up

@@ -84,7 +84,8 @@ def _uris(model_deployment: api.ModelDeployment, policy: Policy) -> Iterator[str
 def _artifact(model_deployment: api.ModelDeployment, policy: Policy) -> Iterator[str]:
     namespace, model = model_deployment.identity.namespace, model_deployment.spec.model
     formats = listed(policy.allowed_formats, namespace)
-    if policy.allowed_formats and model.format and model.format not in formats:
+    # Without a format the runtime tells it from the artifact and judges it, where there is something to judge by.
+    if policy.allowed_formats and (not formats or (model.format and model.format not in formats)):
         yield (
             f"policy.allowedFormats: spec.model.format is not among what namespace {namespace} may use:"
             f" {', '.join(formats) or 'nothing yet'}. Save the model in another format, or ask the administrator."

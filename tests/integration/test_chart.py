@@ -163,6 +163,30 @@ def test_the_api_server_is_asked_for_nothing_unless_it_is_wanted(helm: str) -> N
         assert not any("Webhook" in kind for kind, _name in objects)
 
 
+@pytest.mark.parametrize(
+    ("values", "allowed"),
+    [
+        ((), ""),
+        (("artifactCache.type=HostPath",), "each.hostPath.path == '/var/cache/modelyard'"),
+        (
+            ("artifactCache.type=PersistentVolumeClaim", "artifactCache.claimName=cache"),
+            "each.persistentVolumeClaim.claimName == 'cache'",
+        ),
+        (("runtimeClasses.default.serviceAccountName=models",), "in ['','default','models']"),
+        (("runtimeClasses.default.image=r.example:5000/a/b:1@sha256:0",), "[a][/][b](:[A-Za-z0-9_.-]+)?"),
+        (("policy.allowedImages={r.example/old/}",), "[r][.][e][x][a][m][p][l][e][/][o][l][d][/].*"),
+    ],
+)
+def test_the_fence_lets_through_what_the_values_give_to_pods(
+    helm: str, values: tuple[str, ...], allowed: str
+) -> None:
+    objects = render(helm, "policy.fenceOperator.enabled=true", *values)
+    spec = objects["ValidatingAdmissionPolicy", f"{NAME}-fence-pods"]["spec"]
+    text = " ".join(each["expression"] for each in (*spec["validations"], *spec["variables"]))
+    assert allowed in text
+    assert ("hostPath" in text) is ("HostPath" in "".join(values))
+
+
 def _as_strings(environment: dict[str, Any]) -> dict[str, str]:
     """The variables with a value of their own; one from a field gets a name."""
     return {name: value if isinstance(value, str) else "system" for name, value in environment.items()}

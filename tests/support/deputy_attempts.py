@@ -149,7 +149,7 @@ NAMES: dict[str, Attempt] = {
     "a variable behind three signs": _uri(NOTHING, "s3://models/$$$(MODELYARD_MODEL_DIGEST)$"),
     "a variable in a sample": _top(validation={"samples": [{"inputs": [["$(MODELYARD_MODEL_URI)"]]}]}),
     "a command in the address": _uri(NOTHING, "s3://models/$(id)`id`"),
-    # Where a pod may connect is the cluster's network policy and, from the next release on, the runtime's.
+    # Where a pod may connect is the runtime's business, and the cluster's network policy's.
     "the cloud's metadata service": _uri(NOTHING, "http://169.254.169.254/latest/meta-data"),
     "a file of the runtime image": _uri(NOTHING, "file:/etc/passwd"),
     "a model called like a path": Attempt(REFUSED, _spec(model={"name": "../../v1"})),

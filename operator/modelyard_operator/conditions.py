@@ -89,7 +89,7 @@ RUNTIME_FAILURES: Mapping[str, str] = {
 POD_FAILURES: Mapping[str, str] = {
     OUT_OF_MEMORY: "A container used more memory than its limit and was killed.",
     CRASH_LOOP: "A container ends again and again without telling a reason; the message holds its last log lines.",
-    IMAGE_PULL_FAILED: "The runtime image can't be pulled.",
+    IMAGE_PULL_FAILED: "The runtime image, or an image that is mounted as the model, can't be pulled.",
     UNSCHEDULABLE: "No node can take the pod; the message says which resource is short or what doesn't fit.",
     ROLLOUT_DEADLOCKED: "The old pods hold what the new one needs (the only GPU, say) and go only when it is ready."
     " spec.rollout.strategy: Recreate stops them first.",

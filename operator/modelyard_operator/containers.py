@@ -33,7 +33,7 @@ def diagnose(pod: Manifest, status: Mapping[str, Any]) -> api.Failure | None:
         return None
     state = status.get("state") or {}
     waiting = state.get("waiting") or {}
-    found = _of_start(status, waiting)
+    found = _of_start(pod, status, waiting)
     if found is not None:
         return found
     ended = state.get("terminated") or (status.get("lastState") or {}).get("terminated") or {}
@@ -47,11 +47,13 @@ def is_up_but_not_ready(status: Mapping[str, Any]) -> bool:
     return bool(status) and not status.get("ready") and "running" in (status.get("state") or {})
 
 
-def _of_start(status: Mapping[str, Any], waiting: Mapping[str, Any]) -> api.Failure | None:
+def _of_start(pod: Manifest, status: Mapping[str, Any], waiting: Mapping[str, Any]) -> api.Failure | None:
     """Give why a container was never started."""
     reason, message = waiting.get("reason", ""), waiting.get("message", "")
     if reason in _IMAGE_REASONS:
-        text = explanations.image(status.get("image", ""), reason, message)
+        volumes = pod["spec"].get("volumes") or ()
+        mounted = [volume["image"].get("reference", "") for volume in volumes if volume.get("image")]
+        text = explanations.image(status.get("image", ""), reason, message, filter(None, mounted))
         return api.Failure(conditions.IMAGE_PULL_FAILED, text)
     if reason not in _NOT_STARTED_REASONS:
         return None

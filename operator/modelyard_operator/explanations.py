@@ -6,7 +6,7 @@ failure which lasts reads the same each time. Called by `failures` and `containe
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 _BACK_OFF = re.compile(
     r'^Back-off pulling image "[^"]*"(: (ErrImagePull|ImagePullBackOff|[A-Za-z]+Pull[A-Za-z]*): )?'
@@ -54,8 +54,22 @@ _IMAGE_REMEDIES: Mapping[str, str] = {
 }
 
 
-def image(name: str, reason: str, message: str) -> str:
-    """Say why an image can't be pulled; `reason` is the kubelet's."""
+_MOUNTED_REMEDIES: Mapping[str, str] = {
+    **_IMAGE_REMEDIES,
+    "the registry refuses access": "Name a Secret of the type kubernetes.io/dockerconfigjson in"
+    " spec.model.credentials.secretName",
+    "there is no such image": "Correct spec.model.uri, or push the image",
+}
+
+
+def image(name: str, reason: str, message: str, mounted: Iterable[str] = ()) -> str:
+    """Say why an image can't be pulled; `reason` is the kubelet's.
+
+    `name` is the container's own image, `mounted` are those of its pod's volumes, of which the kubelet says no more
+    than their name in its words.
+    """
+    named = next((each for each in mounted if each in message), None)
+    name, remedies = (name, _IMAGE_REMEDIES) if named is None else (named, _MOUNTED_REMEDIES)
     if reason == "InvalidImageName":
         return (
             f"The image {name} has no valid name. The administrator has to correct it in the runtime class."
@@ -67,9 +81,7 @@ def image(name: str, reason: str, message: str) -> str:
     cause = next((each for each, words in _IMAGE_CAUSES.items() if any(word in lower for word in words)), "")
     if not cause:
         return f"The image {name} can't be pulled" + (f": {text}" if text else ".")
-    return (
-        f"The image {name} can't be pulled: {cause}. {_IMAGE_REMEDIES[cause]}. In the kubelet's words: {text}"
-    )
+    return f"The image {name} can't be pulled: {cause}. {remedies[cause]}. In the kubelet's words: {text}"
 
 
 def secret(message: str) -> str | None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from modelyard_operator import api, conditions, explanations, failures, naming, scheduling
+from modelyard_operator import api, conditions, containers, explanations, failures, naming, scheduling
 from modelyard_operator.objects import Kind, Manifest
 from modelyard_operator.observed import Observed
 from tests.support import cluster_world
@@ -39,6 +39,27 @@ DENIED = (
 )  # fmt: skip
 def test_an_image_that_cannot_be_pulled_has_its_cause(reason: str, message: str, words: str) -> None:
     assert words in explanations.image("r.example/x:1", reason, message)
+
+
+def test_an_image_that_is_mounted_is_the_authors_to_correct() -> None:
+    mounted = ("r.example/line:2",)
+    for words, remedy in (("not found", "Correct spec.model.uri"), ("401 Unauthorized", "dockerconfigjson")):
+        message = f'Back-off pulling image "r.example/line:2": ErrImagePull: failed to pull r.example/line:2: {words}'
+        said = explanations.image("r.example/runtime:1", "ImagePullBackOff", message, mounted)
+        assert said.startswith("The image r.example/line:2 can't be pulled")
+        assert remedy in said
+        assert "runtime class" not in said
+    own = 'Back-off pulling image "r.example/runtime:1": ErrImagePull: not found'
+    said = explanations.image("r.example/runtime:1", "ImagePullBackOff", own, mounted)
+    assert "runtime class" in said
+    waiting = {"name": "fetch", "image": "r.example/runtime:1", "state": {"waiting": {
+        "reason": "ErrImagePull", "message": "r.example/line:2: not found"}}}  # fmt: skip
+    pod = {
+        "spec": {"volumes": [{"name": "tmp", "emptyDir": {}}, {"image": {"reference": "r.example/line:2"}}]}
+    }
+    found = containers.diagnose(pod, waiting)
+    assert found is not None
+    assert "The image r.example/line:2" in found.message
 
 
 def test_a_lasting_image_failure_reads_the_same_each_time() -> None:

@@ -70,6 +70,23 @@ def test_an_authority_of_ones_own_is_trusted_by_the_secret_or_by_the_administrat
             assert (folder / "artifact/content/m.pkl").read_bytes() == SMALL
 
 
+def test_libraries_trust_the_same_authorities(signed: Path, tmp_path: Path) -> None:
+    words = []
+    for number, secret in enumerate(({}, {"CREDENTIALS_ca.crt": (signed / "ca.crt").read_text()})):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        with _tls(signed, "tls") as port:
+            # The library lists; what it gets is no list, but it gets it.
+            ended = processes.fetch(
+                folder, "s3://bucket/folder/", CREDENTIALS_AWS_ACCESS_KEY_ID="a",
+                CREDENTIALS_AWS_SECRET_ACCESS_KEY="b",
+                CREDENTIALS_AWS_ENDPOINT_URL=f"https://127.0.0.1:{port}", **secret,
+            )  # fmt: skip
+        assert ended.termination is not None
+        words.append("unknown authority" in ended.termination["message"])
+    assert words == [True, False]
+
+
 @pytest.mark.parametrize(
     ("certificate", "knows", "words"),
     [

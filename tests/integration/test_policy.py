@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from devcluster import toolchain
-from modelyard_operator import api, errors, policy, policyspec
+from modelyard_operator import api, errors, naming, policy, policyspec
 from modelyard_operator.objects import Manifest
 from tests.support import cluster_apiserver, cluster_world, crd_admission, policy_corpus, policy_specs
 
@@ -77,6 +77,7 @@ class Story:
         self.differences: list[str] = []
         self.tried = 0
         self.refused = 0
+        self.scaled: dict[int, tuple[int, str]] = {}
 
     async def play(self) -> None:
         async with cluster_apiserver.connect(self.kubeconfig) as (backend, _cluster):
@@ -107,6 +108,18 @@ class Story:
                     self.differences.append(f"{namespace} {rules} {spec}: {said!r} but {told!r}")
 
             await asyncio.gather(*(compare(*case) for case in cases))
+            await self._scale(backend, f"team-{list(policy_specs.RULES).index('few pods')}")
+
+    async def _scale(self, backend: Backend, namespace: str) -> None:
+        """Scale a model as kubectl scale does, within the rules and beyond."""
+        path = f"/apis/{naming.API_VERSION}/namespaces/{namespace}/{naming.PLURAL}"
+        await backend.must("POST", path, crd_admission.resource(namespace, policy_specs.spec(replicas=1)))
+        for replicas in (3, 4):
+            patch = {"spec": {"replicas": replicas}}
+            code, answer = await backend.request(
+                "PATCH", f"{path}/iris/scale", patch, "application/merge-patch+json"
+            )
+            self.scaled[replicas] = code, str(answer.get("message", ""))
 
     async def _enforce(
         self, backend: Backend, release: str, namespaces: list[str], rules: dict[str, Any]
@@ -142,3 +155,10 @@ def test_the_api_server_and_the_operator_say_the_same_to_the_same_spec(story: St
 def test_enough_was_tried_and_enough_was_refused(story: Story) -> None:
     assert story.tried > 900
     assert story.tried - 100 > story.refused > 250
+
+
+def test_kubectl_scale_is_under_the_same_rule(story: Story) -> None:
+    assert story.scaled[3][0] == 200
+    code, message = story.scaled[4]
+    assert code == 422
+    assert "policy.maxReplicas: spec.replicas must be 3 or less; ask the administrator for more." in message

@@ -131,6 +131,12 @@ FAILURES: dict[str, tuple[str, dict[str, str], int, str, tuple[str, ...]]] = {
         BLOB, {"AZURE_STORAGE_ACCOUNT_KEY": "", "AZURE_STORAGE_SAS_TOKEN": "canary"}, 78, "SettingsInvalid",
         ("sv=…&sig=…",),
     ),
+    "an endpoint that is no URL": (
+        BLOB, {"AZURE_STORAGE_ENDPOINT": "canary"}, 78, "SettingsInvalid", ("AZURE_STORAGE_ENDPOINT is not the",),
+    ),
+    "a Secret for other hosts": (
+        BLOB, {"ALLOWED_HOSTS": "*.blob.core.windows.net"}, 77, "AccessDenied", ("not for the host '127.0.0.1'",),
+    ),
     "no account": (
         BLOB, {"AZURE_STORAGE_ACCOUNT_NAME": ""}, 78, "SettingsInvalid", ("set AZURE_STORAGE_ACCOUNT_NAME",),
     ),

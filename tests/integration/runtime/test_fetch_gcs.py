@@ -31,7 +31,7 @@ def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 def _fetch(folder: Path, endpoint: str, uri: str, **more: str) -> processes.Ended:
     return processes.fetch(
-        folder, uri, LOG_LEVEL="debug", CREDENTIALS_GOOGLE_STORAGE_ENDPOINT=endpoint, **more
+        folder, uri, LOG_LEVEL="debug", **{"CREDENTIALS_GOOGLE_STORAGE_ENDPOINT": endpoint, **more}
     )
 
 
@@ -60,6 +60,20 @@ FAILURES: dict[str, tuple[str, dict[str, str], int, str, tuple[str, ...]]] = {
     ),
     "a bucket that is not there": ("gs://nowhere/m.pkl", {}, 66, "ArtifactNotFound", ("gs://nowhere/m.pkl",)),
     "a prefix without objects": ("gs://models/none/", {}, 66, "ArtifactNotFound", ("gs://models/none/",)),
+    "an endpoint that is no URL": (
+        "gs://models/m.pkl", {"CREDENTIALS_GOOGLE_STORAGE_ENDPOINT": "http://[canary"}, 78, "SettingsInvalid",
+        ("GOOGLE_STORAGE_ENDPOINT is not the http: or https: URL",),
+    ),
+    "a Secret for other hosts": (
+        "gs://models/m.pkl",
+        {
+            "CREDENTIALS_GOOGLE_APPLICATION_CREDENTIALS_JSON": json.dumps(
+                {"type": "service_account", "client_email": "a@b", "private_key_id": "1", "private_key": "canary"}
+            ),
+            "CREDENTIALS_ALLOWED_HOSTS": "*.example.com",
+        },
+        77, "AccessDenied", ("not for the host '127.0.0.1'",),
+    ),
     "a key that is no JSON": (
         "gs://models/iris/model.joblib", {"CREDENTIALS_GOOGLE_APPLICATION_CREDENTIALS_JSON": "canary"}, 78,
         "SettingsInvalid", ("GOOGLE_APPLICATION_CREDENTIALS_JSON", "service account"),

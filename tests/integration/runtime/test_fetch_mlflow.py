@@ -160,6 +160,11 @@ FAILURES: dict[str, tuple[str, dict[str, str], int, str, tuple[str, ...]]] = {
         "mlflow://models/iris/2", {"ALLOWED_URIS": "mlflow://models/ s3://others/"}, 86, "PolicyViolation",
         ("policy.allowedURIs", "s3://models/mlflow/", "mlflow://models/, s3://others/"),
     ),
+    "a login for other hosts": (
+        "mlflow://models/iris/1",
+        {"CREDENTIALS_MLFLOW_TRACKING_TOKEN": "canary", "CREDENTIALS_ALLOWED_HOSTS": "*.example.com"},
+        77, "AccessDenied", ("not for the host '127.0.0.1'",),
+    ),
     "no tracking server": (
         "mlflow://models/iris/1", {"CREDENTIALS_MLFLOW_TRACKING_URI": ""}, 78, "SettingsInvalid",
         ("set MLFLOW_TRACKING_URI",),

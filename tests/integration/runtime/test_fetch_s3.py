@@ -76,6 +76,10 @@ FAILURES: dict[str, tuple[str, dict[str, str], int, str, tuple[str, ...]]] = {
     "no access key": (
         "s3://models/iris/model.joblib", {"key": "", "secret": ""}, 77, "AccessDenied", ("no credentials were given",),
     ),
+    "an endpoint that is no URL": (
+        "s3://models/iris/model.joblib", {"endpoint": "canary.example"}, 78, "SettingsInvalid",
+        ("AWS_ENDPOINT_URL is not the http: or https: URL",),
+    ),
     "half a pair of keys": (
         "s3://models/iris/model.joblib", {"secret": ""}, 78, "SettingsInvalid", ("AWS_SECRET_ACCESS_KEY",),
     ),
@@ -88,7 +92,7 @@ FAILURES: dict[str, tuple[str, dict[str, str], int, str, tuple[str, ...]]] = {
 @pytest.mark.parametrize("case", FAILURES)
 def test_a_failure_has_its_reason_code_and_remedy(endpoint: str, tmp_path: Path, case: str) -> None:
     uri, changes, code, reason, words = FAILURES[case]
-    ended = _fetch(tmp_path, endpoint, uri, **changes)
+    ended = _fetch(tmp_path, uri=uri, **{"endpoint": endpoint, **changes})
     assert ended.termination is not None, ended.log
     assert (ended.exit_code, ended.termination["reason"]) == (code, reason), ended.termination
     for word in words:

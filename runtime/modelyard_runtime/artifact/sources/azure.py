@@ -5,7 +5,6 @@ alone. The pod's own identity is a bearer token: it must never go to an address 
 """
 
 import re
-import urllib.parse
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -46,7 +45,7 @@ def build(location: uris.Location, surroundings: source.Surroundings) -> bucket.
     endpoint = (
         credentials.get(_ENDPOINT) or ambient.get(_ENDPOINT) or f"https://{account}.blob.core.windows.net"
     )
-    parts = urllib.parse.urlsplit(endpoint)
+    parts = bucket.parse_endpoint(endpoint, _ENDPOINT)
     if "skip_signature" not in identity:
         credentials.require_host(parts.hostname or "")
     place = faults.Place(

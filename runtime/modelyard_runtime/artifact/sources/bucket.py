@@ -4,9 +4,11 @@ Made by the modules of the clouds with a store of the object-store library; `obj
 cloud and no credentials.
 """
 
+import urllib.parse
 from typing import TYPE_CHECKING
 
-from modelyard_runtime.artifact import faults, source
+from modelyard_runtime import errors
+from modelyard_runtime.artifact import faults, source, web
 from modelyard_runtime.artifact import uri as uris
 from modelyard_runtime.artifact.sources import objectstore
 
@@ -32,3 +34,14 @@ class BucketSource:
     def open_file(self, file: source.File, span: source.Span | None = None) -> source.Content:
         """Requests one object, or a span of it."""
         return objectstore.open_object(self._store, self._key + file.path, self._place, span)
+
+
+def parse_endpoint(url: str, key: str) -> urllib.parse.SplitResult:
+    """Gives the parts of a server's URL; raises `StartFailure` (SettingsInvalid) that names the Secret's key for it."""
+    try:
+        web.parse(url)
+    except ValueError as error:
+        raise errors.StartFailure(
+            errors.Reason.SETTINGS_INVALID, f"{key} is not the http: or https: URL of a server: {error}"
+        ) from None
+    return urllib.parse.urlsplit(url)

@@ -4,7 +4,6 @@ Chosen by `sources.opening`; `objectstore` does the talking. What the credential
 alone. The pod's own identity is a bearer token: it must never go to an address that a Secret names.
 """
 
-import urllib.parse
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -36,7 +35,7 @@ def build(location: uris.Location, surroundings: source.Surroundings) -> bucket.
     """Gives the source of a URI; raises `StartFailure` (SettingsInvalid, AccessDenied)."""
     credentials = surroundings.credentials
     endpoint = credentials.get(_ENDPOINT) or surroundings.ambient.get(_ENDPOINT) or _GOOGLE
-    parts = urllib.parse.urlsplit(endpoint)
+    parts = bucket.parse_endpoint(endpoint, _ENDPOINT)
     identity = _identity(surroundings)
     if "skip_signature" not in identity:
         credentials.require_host(parts.hostname or "")

@@ -57,7 +57,7 @@ def _endpoint(name: str, surroundings: source.Surroundings) -> urllib.parse.Spli
     given = surroundings.credentials.get("AWS_ENDPOINT_URL") or surroundings.ambient.get("AWS_ENDPOINT_URL")
     if not given:
         return None
-    endpoint = urllib.parse.urlsplit(given)
+    endpoint = bucket.parse_endpoint(given, "AWS_ENDPOINT_URL")
     if not _has_virtual_hosts(surroundings):
         return endpoint
     # The library takes such an address as it is.

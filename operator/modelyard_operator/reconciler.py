@@ -119,9 +119,8 @@ class Reconciler:
         """Make the writes that are needed; what stops them becomes the visit's outcome."""
         visit = seen.decided.visit
         for action in seen.decided.actions:
-            exact = (
-                action if seen.is_live and not _adopts(action, visit) else _with_version(action, visit.seen)
-            )
+            is_safe = seen.is_live and not _may_be_others(action, visit)
+            exact = action if is_safe else _with_version(action, visit.seen)
             try:
                 visit = msgspec.structs.replace(visit, seen=await self._write(exact, visit))
             except errors.ClusterError as outcome:
@@ -171,12 +170,19 @@ class Reconciler:
             self._lookout.learn(answer)
 
 
-def _adopts(action: plan.Action, visit: visits.Visit) -> bool:
-    """Says whether a write takes back an orphan: one that loses our labels before the write is somebody else's."""
+def _may_be_others(action: plan.Action, visit: visits.Visit) -> bool:
+    """Says whether an object can become somebody else's before the write: an orphan, or one that lacks our labels.
+
+    What has neither an owner nor all of our labels is anybody's.
+    """
     if not isinstance(action, plan.Apply) or not action.uid:
         return False
     live = visit.seen.find(objects.kind_of(action.manifest), objects.name(action.manifest))
-    return live is not None and not objects.is_owned_by(live, visit.identity.uid)
+    if live is None:
+        return False
+    labels = live["metadata"].get("labels") or {}
+    is_labelled = naming.child_labels(visit.identity.name).items() <= labels.items()
+    return not is_labelled or not objects.is_owned_by(live, visit.identity.uid)
 
 
 def _with_version(action: plan.Action, seen: Observed) -> plan.Action:

@@ -13,6 +13,7 @@ SEEDS: dict[int, str] = {
     242: "a create took over somebody else's autoscaler",
     100327: "an orphan that is about to be adopted was ready before its watch told that a ReplicaSet had gone",
     700569: "an orphan that lost its label between the look and the write was adopted all the same",
+    1628: "a child that had lost our label lost its owner, too, between a live look and the write",
     948: "a record that memory had wrong restarted the pods of its revision",
     332: "two leaders rendered one revision differently",
 }

@@ -101,8 +101,9 @@ def _fitted(name: str) -> list[tuple[Any, Any]]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for estimator in instance_generator._construct_instances(kind):
-            data = checks._enforce_estimator_tags_X(estimator, X)
-            target = checks._enforce_estimator_tags_y(estimator, Y)
+            # The checks change both in place, for some kinds of estimator.
+            data = checks._enforce_estimator_tags_X(estimator, X.copy())
+            target = checks._enforce_estimator_tags_y(estimator, Y.copy())
             if "random_state" in estimator.get_params():
                 estimator.set_params(random_state=0)
             made.append((estimator.fit(data, target), data))

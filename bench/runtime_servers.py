@@ -129,6 +129,7 @@ def _modelyard(accelerate: str) -> Callable[..., Launch]:
             "PYTHONPATH": str(_ROOT / "runtime"),
             "MODELYARD_MODEL_NAME": runtime_wording.MODEL,
             "MODELYARD_MODEL_URI": prepared.joblib_file.as_uri(),
+            "MODELYARD_FILE_ROOTS": str(prepared.joblib_file.parent),
             "MODELYARD_ARTIFACT_DIR": str(place.folder / "artifact"),
             "MODELYARD_ACCELERATE": accelerate,
             "MODELYARD_PORT": str(place.ports[0]),

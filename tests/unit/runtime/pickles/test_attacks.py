@@ -18,6 +18,13 @@ from tests.unit.runtime.pickles import arena, attacks, heavy, strange
 
 _NAMES = sorted(attacks.files(Path("/nonexistent/sentinel"), 1))
 _STRANGE = strange.files()
+# What is no whole pickle in the first place; anything else is refused, and not merely no model.
+_DAMAGED = {
+    "a ZIP archive called joblib",
+    "a memo that was never filled",
+    "a program called joblib",
+    "a second protocol",
+}
 _UNCHECKED = models.LoadOptions(pickle_rule=rule.Rule.ANY)
 
 
@@ -83,7 +90,9 @@ def test_the_attacks_work_where_nothing_is_checked(tmp_path: Path, listener: soc
 @pytest.mark.parametrize("case", _STRANGE)
 def test_what_would_confuse_is_refused(case: str, tmp_path: Path) -> None:
     file = _write(_STRANGE[case], tmp_path)
-    _check(arena.run(lambda: sklearn_format.load(file)))
+    outcome = arena.run(lambda: sklearn_format.load(file))
+    _check(outcome)
+    assert outcome.reason == ("LoadFailed" if case in _DAMAGED else "PickleRefused")
 
 
 @pytest.mark.parametrize("case", heavy.FILES)

@@ -59,7 +59,7 @@ _ESTIMATOR_PACKAGES = (
     "semi_supervised", "svm", "tree",
 )  # fmt: skip
 _BOOSTERS = "XGBModel XGBClassifier XGBRegressor XGBRanker XGBRFClassifier XGBRFRegressor"
-_SPARSE = "csr csc coo bsr dia lil"
+_SPARSE = "csr csc coo bsr dia lil"  # codespell:ignore coo
 
 # Module → names, blanks between.
 _MADE: Mapping[str, str] = {

@@ -205,6 +205,9 @@ class Machine(stack.Stack):
         # What follows in the file is the array's bytes, outside of any frame, and then more opcodes.
         if self._in_frame():
             raise refusal.Refused("an array begins within a frame")
+        if self._is_nested:
+            # There, joblib's unpickler is Python's own, and would take the array's bytes for opcodes.
+            raise refusal.Refused("an array of joblib's within an array of objects is not allowed")
         self._stack[-1] = symbols.Made(target.name)
         if wrapped.is_padded:
             self._stream.skip(self._number(1))

@@ -25,6 +25,8 @@ from tests.unit.runtime.pickles.opcodes import (
     blob,
     built,
     call,
+    dtype,
+    dtype_state,
     estimator,
     fields,
     listed,
@@ -132,17 +134,6 @@ def files(sentinel: Path, port: int) -> dict[str, bytes]:
         "map and list": whole(
             call(name("builtins", "list"), call(name("builtins", "map"), name("os", "system"), listed(shell)))
         ),
-        "max with a key": whole(
-            call(
-                call(name("functools", "partial"), name("builtins", "map"), name("os", "system")),
-                listed(shell),
-            )
-            + b"0"
-            + call(
-                name("collections", "deque"),
-                call(name("builtins", "map"), name("os", "system"), listed(shell)),
-            )
-        ),
         "a set of a map": whole(
             call(name("builtins", "set"), call(name("builtins", "map"), name("os", "system"), listed(shell)))
         ),
@@ -198,16 +189,21 @@ def files(sentinel: Path, port: int) -> dict[str, bytes]:
         "a call in a tuple": whole(row(call(name("os", "system"), shell))),
         "a call in a set": whole(b"\x8f(" + call(name("os", "system"), shell) + b"\x90"),
         "a call within a frame": b"\x80\x04\x95" + (len(inner) - 2).to_bytes(8, "little") + inner[2:],
-        "a call among the attributes of an estimator": _dumped(_with_attribute(command)),
+        "a call among the attributes of an estimator": _dumped(_fitted("extra_", Calls(_system(), command))),
         "a call in an array of objects": _dumped(np.array([Calls(_system(), command), 1], object)),
         "a call in joblib's array of objects": _joblib(np.array([Calls(_system(), command), 1], object)),
-        "a call in an estimator's array of objects": _joblib(_with_objects(command)),
+        "a call in an estimator's array of objects": _joblib(
+            _fitted("feature_names_in_", np.array([Calls(_system(), command)], object))
+        ),
         "a call in an array in an array": _joblib(
             np.array([np.array([Calls(_system(), command), 1], object), 1], object)
         ),
         "a call where an array's bytes should be": whole(wrapper(row(number(1)), OBJECTS) + inner),
         "a call after an array's bytes": whole(
             wrapper(row(number(1)), FLOATS) + b"\0" * 8 + b"0" + call(name("os", "system"), shell)
+        ),
+        "a call hidden as the bytes of an array within an array": _hidden(
+            call(name("os", "system"), shell) + b"0"
         ),
         "a polyglot with a ZIP archive": inner + _zip(),
         "a polyglot with an ONNX file": inner + b"\x08\x07\x12\x04test",
@@ -263,6 +259,13 @@ def _old_array(sentinel: Path) -> bytes:
     return whole(built(new(name("joblib.numpy_pickle_compat", "NDArrayWrapper")), state))
 
 
+def _hidden(opcodes: bytes) -> bytes:
+    """Within an array of objects, joblib reads no bytes after its wrapper, but goes on with opcodes."""
+    numbers = dtype("u1", dtype_state("|"))
+    inner = whole(wrapper(row(number(len(opcodes))), numbers) + opcodes)
+    return whole(wrapper(row(number(1)), OBJECTS) + inner)
+
+
 def _zip() -> bytes:
     import zipfile  # noqa: PLC0415
 
@@ -272,19 +275,11 @@ def _zip() -> bytes:
     return opened.getvalue()
 
 
-def _with_attribute(command: str) -> Any:
+def _fitted(attribute: str, value: Any) -> Any:
     from sklearn.linear_model import LinearRegression  # noqa: PLC0415
 
     fitted = LinearRegression().fit([[0.0], [1.0]], [0.0, 1.0])
-    fitted.extra_ = Calls(_system(), command)
-    return fitted
-
-
-def _with_objects(command: str) -> Any:
-    from sklearn.linear_model import LinearRegression  # noqa: PLC0415
-
-    fitted = LinearRegression().fit([[0.0], [1.0]], [0.0, 1.0])
-    fitted.feature_names_in_ = np.array([Calls(_system(), command)], object)
+    setattr(fitted, attribute, value)
     return fitted
 
 

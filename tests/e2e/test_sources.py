@@ -83,14 +83,15 @@ def node(
 ) -> Iterator[str]:
     """A node with the registry on its loopback and a volume with the model; gives the claim's name."""
     name = f"node-{uuid.uuid4().hex[:8]}"
-    volume = f"/var/tmp/modelyard-{name}"
+    folder = f"modelyard-{name}"
     content = base64.b64encode(model.path.read_bytes()).decode()
     program = (
-        "import base64, os, pathlib; os.umask(0); folder = pathlib.Path('/volume/line'); folder.mkdir(exist_ok=True); "
+        "import base64, os, pathlib; os.umask(0o022); "
+        f"folder = pathlib.Path('/volume/{folder}/line'); folder.mkdir(parents=True); "
         f"(folder / {model.path.name!r}).write_bytes(base64.b64decode({content!r})); "
-        "(folder / 'stolen.pkl').symlink_to('/mnt/artifact'); folder.chmod(0o755)"
+        "(folder / 'stolen.pkl').symlink_to('/mnt/artifact')"
     )
-    clear = "import shutil; shutil.rmtree('/volume/line')"
+    clear = f"import shutil; shutil.rmtree('/volume/{folder}')"
     body = {
         "apiVersion": "v1", "kind": "Pod", "metadata": {"name": "node", "namespace": name},
         "spec": {
@@ -105,14 +106,14 @@ def node(
                  "command": ["/opt/modelyard/bin/python", "-c", "import signal; signal.pause()"],
                  "volumeMounts": [{"name": "volume", "mountPath": "/volume"}]},
             ],
-            "volumes": [{"name": "volume", "hostPath": {"path": volume, "type": "DirectoryOrCreate"}}],
+            "volumes": [{"name": "volume", "hostPath": {"path": "/var/tmp"}}],
         },
     }  # fmt: skip
     size = {"storage": "1Mi"}
     persistent = {
         "apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": name},
         "spec": {"capacity": size, "accessModes": ["ReadOnlyMany"], "storageClassName": "",
-                 "hostPath": {"path": volume}, "claimRef": {"namespace": namespace, "name": "models"}},
+                 "hostPath": {"path": f"/var/tmp/{folder}"}, "claimRef": {"namespace": namespace, "name": "models"}},
     }  # fmt: skip
     claim = {
         "apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "models", "namespace": namespace},

@@ -83,7 +83,9 @@ def test_fetch_reads_every_variable_that_is_rendered_for_it() -> None:
     assert read.max_artifact_bytes == 10 * 2**30
     assert read.samples_uri == "s3://models/iris/samples.json"
     key_dir = Path(naming.SIGNATURE_KEY_DIR)
-    assert read.signature == fetchsettings.SignatureSettings(key_dir, "team.pub", "s3://models/iris/signature")
+    assert read.signature == fetchsettings.SignatureSettings(
+        key_dir, "team.pub", "s3://models/iris/signature"
+    )
     assert settings.process_settings(_environment(container)).log_level == "debug"
 
 
@@ -184,7 +186,10 @@ def test_credentials_reach_fetch_only_and_as_files() -> None:
     ("uri", "mounted"),
     [
         ("pvc://team.models/iris.joblib", f"{pvc.FOLDER}/team.models"),
-        ("oci+volume://r:5000/a/iris:1/models", f"{ocivolume.FOLDER}/{ocivolume.folder_of('r:5000/a/iris:1')}"),
+        (
+            "oci+volume://r:5000/a/iris:1/models",
+            f"{ocivolume.FOLDER}/{ocivolume.folder_of('r:5000/a/iris:1')}",
+        ),
     ],
 )
 def test_a_volume_is_mounted_where_fetch_looks_for_it_and_nowhere_else(uri: str, mounted: str) -> None:

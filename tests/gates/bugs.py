@@ -21,7 +21,7 @@ BUGS: tuple[Bug, ...] = (
     Bug(
         "a delete means a name, so that it hits the successor of what was looked at",
         f"{OPERATOR}/cluster.py",
-        '{"propagationPolicy": "Background", "preconditions": {"uid": action.uid}}',
+        '{"propagationPolicy": "Background", "preconditions": {"uid": uid}}',
         '{"propagationPolicy": "Background"}',
         unit("test_cluster", "test_a_delete_means_one_object_and_not_whatever_has_its_name"),
     ),

@@ -123,6 +123,7 @@ class Serving:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.client = httpx.Client(base_url=self.url, timeout=60)
+        (folder / "termination").unlink(missing_ok=True)  # in a pod each container has one of its own
         self._log = (folder / "serve.log").open("wb")
         self.process = subprocess.Popen(
             [*program.command, "serve"],

@@ -18,6 +18,7 @@ from modelyard_runtime import errors
 from modelyard_runtime.artifact import following, limits, progress, retrying, source
 
 SPAN_BYTES = 32 * 1024**2  # much larger than what a request costs, small enough to spread
+_FAST_BYTES_PER_SECOND = 200 * 1024**2  # the processor is the limit then, and connections only compete for it
 _WINDOW_BYTES = 256 * 1024**2  # how far a transfer may be ahead of its hash: recent bytes are still in memory
 _RENEWING_BYTES = 1024**2  # whoever brings as much has not failed, only broken off
 disk_failure = limits.disk_failure  # for whoever else writes to the artifact volume
@@ -174,9 +175,15 @@ class _Transfer:
         limits.check_space(self._descriptor, size_bytes)
 
     def _run_pieces(self, connections: int) -> None:
-        if connections == 1:
-            self._work()
-            return
+        """Runs the pieces over one connection as long as that is fast, else over several."""
+        while (piece := self._next()) is not None:
+            started_at = self._means.clock()
+            self._run_piece(piece)
+            seconds = self._means.clock() - started_at
+            if connections > 1 and piece.done < _FAST_BYTES_PER_SECOND * seconds:
+                self._run_side_by_side(connections)
+
+    def _run_side_by_side(self, connections: int) -> None:
         with concurrent.futures.ThreadPoolExecutor(connections, "transfer") as pool:
             tasks = [pool.submit(self._work) for _ in range(connections)]
             try:
@@ -186,13 +193,16 @@ class _Transfer:
                 self._stop.set()
 
     def _work(self) -> None:
-        while True:
-            with self._lock:
-                piece = next(self._waiting, None)
-            if piece is None:
-                return
-            self._follower.wait_for(piece.start, _WINDOW_BYTES)
+        while (piece := self._next()) is not None:
             self._run_piece(piece)
+
+    def _next(self) -> _Piece | None:
+        """Gives a piece that nobody has begun, once the hash is not too far behind it."""
+        with self._lock:
+            piece = next(self._waiting, None)
+        if piece is not None:
+            self._follower.wait_for(piece.start, _WINDOW_BYTES)
+        return piece
 
     def _run_piece(self, piece: _Piece) -> None:
         patience = retrying.Patience(self._means.sleep)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import itertools
 import random
 import threading
 from collections.abc import Callable, Iterator
@@ -70,10 +71,18 @@ def _bytes(size_bytes: int) -> bytes:
 
 
 def _fetch(
-    origin: source.Source, tmp_path: Path, limit_bytes: int = 2**40, connections: int = 4
+    origin: source.Source,
+    tmp_path: Path,
+    limit_bytes: int = 2**40,
+    connections: int = 4,
+    tick_seconds: float = 0.01,
 ) -> tuple[transfer.Written, list[float], transfer.Means]:
+    """Fetches the file; each look at the clock finds it `tick_seconds` later, so that one connection seems slow."""
     waits: list[float] = []
-    means = transfer.Means(limits.Budget(limit_bytes), progress.Progress("x"), waits.append)
+    ticks = itertools.count()
+    means = transfer.Means(
+        limits.Budget(limit_bytes), progress.Progress("x"), waits.append, lambda: next(ticks) * tick_seconds
+    )
     written = transfer.fetch_file(origin, FILE, tmp_path / "m", means, connections)
     return written, waits, means
 
@@ -98,6 +107,18 @@ def test_every_size_arrives_however_it_is_cut(
     assert waits == []
     is_cut = version is not None and has_spans
     assert len(origin.asked) == (max(1, -(-size_bytes // SPAN)) if is_cut else 1 + has_spans)
+
+
+@pytest.mark.parametrize(("tick_seconds", "is_alone"), [(0.0, True), (0.01, False)], ids=["fast", "slow"])
+def test_more_connections_are_made_where_one_is_slow(
+    tick_seconds: float, is_alone: bool, tmp_path: Path
+) -> None:
+    threads: set[str] = set()
+    content = _bytes(3 * SPAN)
+    origin = Origin(content, on_open=lambda _: threads.add(threading.current_thread().name))
+    written, _, means = _fetch(origin, tmp_path, tick_seconds=tick_seconds)
+    assert _is_right(written, content, tmp_path, means)
+    assert (threads == {threading.current_thread().name}) is is_alone
 
 
 def test_a_file_of_unknown_size_arrives(tmp_path: Path) -> None:

@@ -3,71 +3,14 @@
 import dataclasses
 import hashlib
 import itertools
-import random
 import threading
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from modelyard_runtime import errors
-from modelyard_runtime.artifact import download, limits, progress, source, transfer
-
-FILE = source.File("", None)
-SPAN = transfer.SPAN_BYTES
-
-
-@dataclasses.dataclass
-class Origin:
-    """A source that breaks, changes and lies on request.
-
-    Attributes:
-        content: what it holds.
-        version: which version it says that is; None says nothing.
-        has_spans: whether it gives spans.
-        tells_size: whether it says how long the file is.
-        breaks: after how many bytes each of the next answers ends with an error.
-        asked: the spans it was asked for.
-        sent_bytes: what it has sent, in all.
-    """
-
-    content: bytes
-    version: str | None = "v1"
-    has_spans: bool = True
-    tells_size: bool = True
-    breaks: list[int] = dataclasses.field(default_factory=list)
-    reason: errors.Reason = errors.Reason.FETCH_FAILED
-    asked: list[source.Span | None] = dataclasses.field(default_factory=list)
-    sent_bytes: int = 0
-    on_open: Callable[["Origin"], None] = lambda _: None
-    lock: threading.Lock = dataclasses.field(default_factory=threading.Lock)
-
-    def list_files(self) -> source.Listing:
-        return source.Listing(False, (FILE,))
-
-    def open_file(self, file: source.File, span: source.Span | None = None) -> source.Content:
-        with self.lock:
-            self.on_open(self)
-            self.asked.append(span)
-            breaks = self.breaks.pop(0) if self.breaks else None
-        is_span = self.has_spans and span is not None
-        part = self.content[span.start : span.end] if span is not None and is_span else self.content
-        size_bytes = len(self.content) if self.tells_size else None
-        return source.Content(size_bytes, self._chunks(part, breaks), self.version, is_span)
-
-    def _chunks(self, part: bytes, breaks: int | None) -> Iterator[bytes]:
-        step = 1024**2 if len(part) > 2**20 else 100
-        for start in range(0, len(part), step):
-            if breaks is not None and start >= breaks:
-                raise errors.StartFailure(self.reason, "the connection broke")
-            chunk = part[start : start + step]
-            with self.lock:
-                self.sent_bytes += len(chunk)
-            yield chunk
-
-
-def _bytes(size_bytes: int) -> bytes:
-    return random.Random(size_bytes).randbytes(size_bytes)
+from modelyard_runtime.artifact import limits, progress, source, transfer
+from tests.unit.runtime.origins import FILE, SPAN, Origin, content_of
 
 
 def _fetch(
@@ -101,7 +44,7 @@ def _is_right(written: transfer.Written, content: bytes, tmp_path: Path, means: 
 def test_every_size_arrives_however_it_is_cut(
     size_bytes: int, version: str | None, has_spans: bool, tmp_path: Path
 ) -> None:
-    origin = Origin(_bytes(size_bytes), version, has_spans)
+    origin = Origin(content_of(size_bytes), version, has_spans)
     written, waits, means = _fetch(origin, tmp_path)
     assert _is_right(written, origin.content, tmp_path, means)
     assert waits == []
@@ -114,7 +57,7 @@ def test_more_connections_are_made_where_one_is_slow(
     tick_seconds: float, is_alone: bool, tmp_path: Path
 ) -> None:
     threads: set[str] = set()
-    content = _bytes(3 * SPAN)
+    content = content_of(3 * SPAN)
     origin = Origin(content, on_open=lambda _: threads.add(threading.current_thread().name))
     written, _, means = _fetch(origin, tmp_path, tick_seconds=tick_seconds)
     assert _is_right(written, content, tmp_path, means)
@@ -122,13 +65,13 @@ def test_more_connections_are_made_where_one_is_slow(
 
 
 def test_a_file_of_unknown_size_arrives(tmp_path: Path) -> None:
-    origin = Origin(_bytes(1000), has_spans=False, tells_size=False)
+    origin = Origin(content_of(1000), has_spans=False, tells_size=False)
     written, _, means = _fetch(origin, tmp_path)
     assert _is_right(written, origin.content, tmp_path, means)
 
 
 def test_a_broken_transfer_goes_on_where_it_broke(tmp_path: Path) -> None:
-    origin = Origin(_bytes(1000), breaks=[500, 200, 100])
+    origin = Origin(content_of(1000), breaks=[500, 200, 100])
     written, waits, means = _fetch(origin, tmp_path)
     assert _is_right(written, origin.content, tmp_path, means)
     assert origin.sent_bytes == 1000
@@ -139,33 +82,33 @@ def test_a_broken_transfer_goes_on_where_it_broke(tmp_path: Path) -> None:
 
 def test_each_span_goes_on_where_it_broke(tmp_path: Path) -> None:
     mib = 1024**2
-    origin = Origin(_bytes(3 * SPAN), breaks=[3 * mib, 5 * mib, 7 * mib, 9 * mib])
+    origin = Origin(content_of(3 * SPAN), breaks=[3 * mib, 5 * mib, 7 * mib, 9 * mib])
     written, _, means = _fetch(origin, tmp_path)
     assert _is_right(written, origin.content, tmp_path, means)
     assert origin.sent_bytes == 3 * SPAN
 
 
 def test_without_a_version_a_broken_transfer_starts_over(tmp_path: Path) -> None:
-    origin = Origin(_bytes(1000), version=None, has_spans=False, breaks=[500, 200])
+    origin = Origin(content_of(1000), version=None, has_spans=False, breaks=[500, 200])
     written, waits, means = _fetch(origin, tmp_path)
     assert _is_right(written, origin.content, tmp_path, means)
     assert len(waits) == 2
 
 
 def test_a_file_that_changes_on_the_way_comes_again_from_its_beginning(tmp_path: Path) -> None:
-    origin = Origin(_bytes(1000), breaks=[500])
+    origin = Origin(content_of(1000), breaks=[500])
 
     def change(self: Origin) -> None:
         if len(self.asked) == 1:
-            self.content, self.version = _bytes(1500), "v2"
+            self.content, self.version = content_of(1500), "v2"
 
     origin.on_open = change
     written, _, means = _fetch(origin, tmp_path)
-    assert _is_right(written, _bytes(1500), tmp_path, means)
+    assert _is_right(written, content_of(1500), tmp_path, means)
 
 
 def test_a_file_that_keeps_changing_is_told(tmp_path: Path) -> None:
-    origin = Origin(_bytes(2 * SPAN))
+    origin = Origin(content_of(2 * SPAN))
 
     def change(self: Origin) -> None:
         self.version = f"v{len(self.asked)}"
@@ -177,7 +120,7 @@ def test_a_file_that_keeps_changing_is_told(tmp_path: Path) -> None:
 
 
 def test_a_server_that_stops_giving_spans_is_asked_for_the_whole(tmp_path: Path) -> None:
-    origin = Origin(_bytes(1000), breaks=[500])
+    origin = Origin(content_of(1000), breaks=[500])
 
     def stop(self: Origin) -> None:
         self.has_spans = not self.asked
@@ -188,7 +131,7 @@ def test_a_server_that_stops_giving_spans_is_asked_for_the_whole(tmp_path: Path)
 
 
 def test_patience_ends(tmp_path: Path) -> None:
-    origin = Origin(_bytes(1000), breaks=[0] * 100)
+    origin = Origin(content_of(1000), breaks=[0] * 100)
     with pytest.raises(errors.StartFailure, match="broke"):
         _fetch(origin, tmp_path)
     assert len(origin.asked) == 6
@@ -196,21 +139,21 @@ def test_patience_ends(tmp_path: Path) -> None:
 
 def test_progress_renews_patience(tmp_path: Path) -> None:
     mib = 1024**2
-    origin = Origin(_bytes(12 * mib), breaks=[mib] * 11)
+    origin = Origin(content_of(12 * mib), breaks=[mib] * 11)
     written, _, means = _fetch(origin, tmp_path)
     assert _is_right(written, origin.content, tmp_path, means)
 
 
 @pytest.mark.parametrize("size_bytes", [1000, 3 * SPAN])
 def test_what_cannot_pass_ends_the_transfer_at_once(size_bytes: int, tmp_path: Path) -> None:
-    origin = Origin(_bytes(size_bytes), breaks=[0], reason=errors.Reason.ACCESS_DENIED)
+    origin = Origin(content_of(size_bytes), breaks=[0], reason=errors.Reason.ACCESS_DENIED)
     with pytest.raises(errors.StartFailure) as caught:
         _fetch(origin, tmp_path)
     assert caught.value.reason is errors.Reason.ACCESS_DENIED
 
 
 def test_a_large_file_is_refused_before_it_comes(tmp_path: Path) -> None:
-    origin = Origin(_bytes(1000))
+    origin = Origin(content_of(1000))
     with pytest.raises(errors.StartFailure, match="more than the 999 bytes") as caught:
         _fetch(origin, tmp_path, limit_bytes=999)
     assert caught.value.reason is errors.Reason.ARTIFACT_TOO_LARGE
@@ -228,7 +171,7 @@ class Liar(Origin):
 @pytest.mark.parametrize(("sent", "words"), [(400, "ended after 400 of 500"), (600, "more bytes than")])
 def test_another_length_than_announced_is_a_failed_fetch(sent: int, words: str, tmp_path: Path) -> None:
     with pytest.raises(errors.StartFailure, match=words) as caught:
-        _fetch(Liar(_bytes(sent), version=None), tmp_path)
+        _fetch(Liar(content_of(sent), version=None), tmp_path)
     assert caught.value.reason is errors.Reason.FETCH_FAILED
 
 
@@ -260,45 +203,6 @@ def test_a_full_disk_is_told_before_the_transfer(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr("os.fstatvfs", lambda _: type("V", (), {"f_bavail": 1, "f_frsize": 499}))
     with pytest.raises(errors.StartFailure, match="has 500 bytes, and the artifact volume has 499 left"):
         _fetch(origin, tmp_path)
-
-
-class Folder:
-    """A folder of many files."""
-
-    def __init__(self, files: dict[str, bytes]) -> None:
-        self.files = {path: Origin(content) for path, content in files.items()}
-
-    def list_files(self) -> source.Listing:
-        return source.Listing(
-            True, tuple(source.File(path, len(one.content)) for path, one in self.files.items())
-        )
-
-    def open_file(self, file: source.File, span: source.Span | None = None) -> source.Content:
-        return self.files[file.path].open_file(file, span)
-
-
-def test_a_folder_of_small_and_large_files_arrives(tmp_path: Path) -> None:
-    contents = {f"deep/{number}.txt": _bytes(number) for number in range(300)}
-    contents["large.bin"] = _bytes(2 * SPAN + 1)
-    arrived = download.fetch_artifact(Folder(contents), tmp_path / "f", 2**40, "x")
-    assert {
-        path.relative_to(tmp_path / "f").as_posix(): path.read_bytes()
-        for path in (tmp_path / "f").rglob("*")
-        if path.is_file()
-    } == contents
-    lines = sorted(
-        f"{path}\0{hashlib.sha256(content).hexdigest()}\n".encode() for path, content in contents.items()
-    )
-    assert arrived.digest == "sha256:" + hashlib.sha256(b"".join(lines)).hexdigest()
-    assert arrived.size_bytes == sum(map(len, contents.values()))
-
-
-def test_one_failure_ends_a_folder(tmp_path: Path) -> None:
-    folder = Folder({f"{number}.txt": b"x" for number in range(300)})
-    folder.files["7.txt"] = Origin(b"x", breaks=[0], reason=errors.Reason.ACCESS_DENIED)
-    with pytest.raises(errors.StartFailure) as caught:
-        download.fetch_artifact(folder, tmp_path / "f", 2**40, "x")
-    assert caught.value.reason is errors.Reason.ACCESS_DENIED
 
 
 def test_a_digest_that_the_place_itself_tells_is_checked(tmp_path: Path) -> None:

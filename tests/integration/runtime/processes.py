@@ -47,6 +47,16 @@ class Ended:
         return [line for line in parsed if line["message"] == message]
 
 
+def assert_failed(ended: Ended, code: int, reason: str, *words: str) -> None:
+    """Holds that a process ended for this reason, told in these words, without a secret and without a traceback."""
+    assert ended.termination is not None, ended.log
+    assert (ended.exit_code, ended.termination["reason"]) == (code, reason), ended.termination
+    for word in words:
+        assert word in ended.termination["message"], ended.termination["message"]
+    assert "canary" not in str(ended)
+    assert "Traceback" not in ended.log
+
+
 def environment(folder: Path, program: Program = INSTALLED, /, **variables: str) -> dict[str, str]:
     """What a pod's container would have, with its volumes in `folder`; CREDENTIALS_x is the Secret's key x."""
     secret = {

@@ -154,20 +154,11 @@ FAILURES: dict[str, tuple[str, dict[str, str], int, str, tuple[str, ...]]] = {
 def test_a_failure_has_its_reason_code_and_remedy(endpoint: str, tmp_path: Path, case: str) -> None:
     uri, changes, code, reason, words = FAILURES[case]
     ended = _fetch(tmp_path, endpoint, uri, **{"AZURE_STORAGE_ACCOUNT_KEY": KEY, **changes})
-    _assert_failed(ended, code, reason, *words)
+    processes.assert_failed(ended, code, reason, *words)
     for value in changes.values():
         assert not value or value in ACCOUNT or value not in str(ended)
 
 
-def _assert_failed(ended: processes.Ended, code: int, reason: str, *words: str) -> None:
-    assert ended.termination is not None, ended.log
-    assert (ended.exit_code, ended.termination["reason"]) == (code, reason), ended.termination
-    for word in words:
-        assert word in ended.termination["message"]
-    assert "canary" not in str(ended)
-    assert "Traceback" not in ended.log
-
-
 def test_an_endpoint_where_nobody_listens_is_named(tmp_path: Path) -> None:
     ended = _fetch(tmp_path, f"http://127.0.0.1:{processes.free_port()}/{ACCOUNT}", "az://models/m.pkl")
-    _assert_failed(ended, 69, "FetchFailed", "Blob Storage at 127.0.0.1:", "connection refused")
+    processes.assert_failed(ended, 69, "FetchFailed", "Blob Storage at 127.0.0.1:", "connection refused")

@@ -98,21 +98,12 @@ FAILURES: dict[str, tuple[str, dict[str, str], int, str, tuple[str, ...]]] = {
 @pytest.mark.parametrize("case", FAILURES)
 def test_a_failure_has_its_reason_code_and_remedy(endpoint: str, tmp_path: Path, case: str) -> None:
     uri, more, code, reason, words = FAILURES[case]
-    _assert_failed(_fetch(tmp_path, endpoint, uri, **more), code, reason, *words)
-
-
-def _assert_failed(ended: processes.Ended, code: int, reason: str, *words: str) -> None:
-    assert ended.termination is not None, ended.log
-    assert (ended.exit_code, ended.termination["reason"]) == (code, reason), ended.termination
-    for word in words:
-        assert word in ended.termination["message"]
-    assert "canary" not in str(ended)
-    assert "Traceback" not in ended.log
+    processes.assert_failed(_fetch(tmp_path, endpoint, uri, **more), code, reason, *words)
 
 
 def test_an_endpoint_where_nobody_listens_is_named(tmp_path: Path) -> None:
     ended = _fetch(tmp_path, f"http://127.0.0.1:{processes.free_port()}", "gs://models/m.pkl")
-    _assert_failed(ended, 69, "FetchFailed", "server at 127.0.0.1:", "connection refused")
+    processes.assert_failed(ended, 69, "FetchFailed", "server at 127.0.0.1:", "connection refused")
 
 
 class Account:
@@ -205,7 +196,7 @@ def test_a_service_account_opens_the_door_at_our_address(
 
 def test_without_a_key_access_is_denied(guarded: str, tmp_path: Path) -> None:
     ended = _fetch(tmp_path, guarded, "gs://models/iris/model.joblib")
-    _assert_failed(
+    processes.assert_failed(
         ended, 77, "AccessDenied", "no credentials were given", "GOOGLE_APPLICATION_CREDENTIALS_JSON"
     )
 
@@ -214,7 +205,7 @@ def test_with_another_accounts_key_access_is_denied(guarded: str, tmp_path: Path
     (tmp_path / "other").mkdir()
     key = {"CREDENTIALS_GOOGLE_APPLICATION_CREDENTIALS_JSON": Account(tmp_path / "other").key}
     ended = _fetch(tmp_path, guarded, "gs://models/iris/model.joblib", **key)
-    _assert_failed(ended, 77, "AccessDenied", "the given credentials do not allow it")
+    processes.assert_failed(ended, 77, "AccessDenied", "the given credentials do not allow it")
 
 
 @pytest.fixture
@@ -266,7 +257,9 @@ def test_a_pod_with_an_identity_needs_no_secret(metadata: fileserver.FileServer,
 def test_a_pod_without_an_identity_asks_nobody_for_one(
     metadata: fileserver.FileServer, tmp_path: Path
 ) -> None:
-    _assert_failed(_fetch_in_pod(metadata, tmp_path, ""), 77, "AccessDenied", "no credentials were given")
+    processes.assert_failed(
+        _fetch_in_pod(metadata, tmp_path, ""), 77, "AccessDenied", "no credentials were given"
+    )
     assert not any("/computeMetadata/" in path for path in metadata.requests)
 
 
@@ -275,5 +268,5 @@ def test_the_pods_identity_never_goes_to_an_address_of_a_secret(
 ) -> None:
     secret = {"CREDENTIALS_GOOGLE_STORAGE_ENDPOINT": metadata.url}
     ended = _fetch_in_pod(metadata, tmp_path, f"127.0.0.1:{metadata.port}", **secret)
-    _assert_failed(ended, 77, "AccessDenied", "no credentials were given")
+    processes.assert_failed(ended, 77, "AccessDenied", "no credentials were given")
     assert not any("/computeMetadata/" in path for path in metadata.requests)

@@ -182,22 +182,15 @@ def test_a_failure_has_its_reason_code_and_remedy(world: World, tmp_path: Path, 
     named = uri.format(
         proxied=world.proxied["run"], bucket=world.bucket["run"], local=world.local, deleted=world.deleted
     )
-    _assert_failed(world.fetch(tmp_path, named, **more), code, reason, *words)
-
-
-def _assert_failed(ended: processes.Ended, code: int, reason: str, *words: str) -> None:
-    assert ended.termination is not None, ended.log
-    assert (ended.exit_code, ended.termination["reason"]) == (code, reason), ended.termination
-    for word in words:
-        assert word in ended.termination["message"], ended.termination["message"]
-    assert "canary" not in str(ended)
-    assert "Traceback" not in ended.log
+    processes.assert_failed(world.fetch(tmp_path, named, **more), code, reason, *words)
 
 
 def test_a_tracking_server_that_is_down_is_named(world: World, tmp_path: Path) -> None:
     url = f"http://127.0.0.1:{processes.free_port()}"
     ended = world.fetch(tmp_path, "mlflow://models/iris/1", CREDENTIALS_MLFLOW_TRACKING_URI=url)
-    _assert_failed(ended, 69, "FetchFailed", "MLflow tracking server 127.0.0.1:", "connection refused")
+    processes.assert_failed(
+        ended, 69, "FetchFailed", "MLflow tracking server 127.0.0.1:", "connection refused"
+    )
 
 
 @pytest.mark.parametrize("body", [None, b"<html>", b"[]", b'{"registered_model": ["canary"]}', b"\xff"])
@@ -206,7 +199,7 @@ def test_a_server_of_another_kind_is_told(world: World, tmp_path: Path, body: by
         if body is not None:
             other.routes["/api/2.0/mlflow/registered-models/get"] = fileserver.answer_bytes(body)
         ended = world.fetch(tmp_path, "mlflow://models/iris/1", CREDENTIALS_MLFLOW_TRACKING_URI=other.url)
-        _assert_failed(
+        processes.assert_failed(
             ended, 69, "FetchFailed", "not that of an MLflow tracking server", "MLFLOW_TRACKING_URI"
         )
 
@@ -257,6 +250,6 @@ LOGINS: dict[str, tuple[dict[str, str], int, str, str]] = {
 def test_a_login(guarded: str, tmp_path: Path, case: str) -> None:
     secret, code, reason, word = LOGINS[case]
     keys = {f"CREDENTIALS_{key}": value for key, value in {"MLFLOW_TRACKING_URI": guarded, **secret}.items()}
-    _assert_failed(
+    processes.assert_failed(
         processes.fetch(tmp_path, "mlflow://models/iris/1", LOG_LEVEL="debug", **keys), code, reason, word
     )

@@ -142,15 +142,6 @@ def _assert_arrived(ended: processes.Ended, folder: Path) -> None:
     assert "canary" not in ended.log
 
 
-def _assert_denied(ended: processes.Ended, *words: str) -> None:
-    assert ended.termination is not None, ended.log
-    assert (ended.exit_code, ended.termination["reason"]) == (77, "AccessDenied"), ended.termination
-    for word in words:
-        assert word in ended.termination["message"], ended.termination
-    assert "canary" not in str(ended)
-    assert "Traceback" not in ended.log
-
-
 def test_an_application_opens_a_container(azure: Azure, tmp_path: Path) -> None:
     _assert_arrived(_fetch_as_application(azure, tmp_path), tmp_path)
     assert set(azure.asked) == {f"/{TENANT}/oauth2/v2.0/token"}
@@ -158,7 +149,9 @@ def test_an_application_opens_a_container(azure: Azure, tmp_path: Path) -> None:
 
 def test_an_application_with_another_secret_is_denied(azure: Azure, tmp_path: Path) -> None:
     ended = _fetch_as_application(azure, tmp_path, AZURE_CLIENT_SECRET="canary-of-another")
-    _assert_denied(ended, "the given credentials do not allow it", "AZURE_CLIENT_SECRET")
+    processes.assert_failed(
+        ended, 77, "AccessDenied", "the given credentials do not allow it", "AZURE_CLIENT_SECRET"
+    )
 
 
 def test_a_pod_with_a_workload_identity_needs_no_secret(azure: Azure, tmp_path: Path) -> None:
@@ -168,12 +161,12 @@ def test_a_pod_with_a_workload_identity_needs_no_secret(azure: Azure, tmp_path: 
 
 def test_an_identity_that_azure_does_not_know_is_denied(azure: Azure, tmp_path: Path) -> None:
     ended = _fetch_in_pod(azure, tmp_path, token="canary-of-nobody")
-    _assert_denied(ended, "the pod's identity does not allow it", BLOB)
+    processes.assert_failed(ended, 77, "AccessDenied", "the pod's identity does not allow it", BLOB)
 
 
 def test_the_pods_identity_never_goes_to_an_address_of_a_secret(azure: Azure, tmp_path: Path) -> None:
     ended = _fetch_in_pod(azure, tmp_path, AZURE_STORAGE_ENDPOINT=azure.endpoint)
-    _assert_denied(ended, "no credentials were given")
+    processes.assert_failed(ended, 77, "AccessDenied", "no credentials were given")
     assert azure.asked == []
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from bench import environments
 from tests.integration.runtime import hub as hubs
-from tests.integration.runtime import processes
+from tests.integration.runtime import oci_fetching, processes
 
 MODEL = b"\x80\x04" + bytes(range(256)) * 4000
 FILES = {
@@ -88,17 +88,6 @@ def _fetch(folder: Path, hub: hubs.Hub, name: str, token: str = "", **variables:
     return ended
 
 
-def _files(folder: Path) -> dict[str, bytes]:
-    (content,) = (folder / "artifact/content").iterdir()
-    if content.is_file():
-        return {"": content.read_bytes()}
-    return {
-        path.relative_to(content).as_posix(): path.read_bytes()
-        for path in content.rglob("*")
-        if path.is_file()
-    }
-
-
 def test_the_real_client_downloads_from_this_hub_what_fetch_does(hub: hubs.Hub, tmp_path: Path) -> None:
     theirs = _real_client(hub, tmp_path / "client", "snapshot", "org/iris", "main")
     assert theirs == {"files": hubs.encoded(FILES)}
@@ -108,7 +97,7 @@ def test_the_real_client_downloads_from_this_hub_what_fetch_does(hub: hubs.Hub, 
     wanted = {
         path: each for path, each in FILES.items() if path not in (".gitattributes", "README.md", "LICENSE")
     }
-    assert _files(tmp_path) == wanted
+    assert oci_fetching.files(tmp_path) == wanted
 
 
 @pytest.mark.parametrize("revision", ["main", "v1", "refs/pr/1", hubs.OLDER])
@@ -116,7 +105,7 @@ def test_a_file_of_a_revision_is_the_real_clients(hub: hubs.Hub, tmp_path: Path,
     theirs = _real_client(hub, tmp_path / "client", "file", "org/iris", revision, "model.joblib")
     ended = _fetch(tmp_path, hub, f"org/iris@{revision.replace('/', '%2F')}/model.joblib")
     assert ended.exit_code == 0, ended.log
-    assert _files(tmp_path) == {"": base64.b64decode(theirs["files"]["model.joblib"])}
+    assert oci_fetching.files(tmp_path) == {"": base64.b64decode(theirs["files"]["model.joblib"])}
 
 
 def test_one_file_has_the_digest_of_its_bytes_and_a_folder_its_own_paths(
@@ -126,7 +115,7 @@ def test_one_file_has_the_digest_of_its_bytes_and_a_folder_its_own_paths(
     assert _fetch(tmp_path / "file", hub, "org/iris/model.joblib", MODEL_DIGEST=digest).exit_code == 0
     ended = _fetch(tmp_path / "folder", hub, "org/iris/onnx", MODEL_FORMAT="onnx")
     assert ended.exit_code == 0, ended.log
-    assert _files(tmp_path / "folder") == {"model.onnx": b"onnx", "a b+c%20ü.json": b"[]"}
+    assert oci_fetching.files(tmp_path / "folder") == {"model.onnx": b"onnx", "a b+c%20ü.json": b"[]"}
 
 
 def test_the_token_goes_to_the_hub_and_never_to_where_it_sends_large_files_from(

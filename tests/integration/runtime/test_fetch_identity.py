@@ -69,23 +69,16 @@ def test_keys_of_an_identity_that_expire_are_renewed(amazon: amazons.Amazon, tmp
     assert found == {name.removeprefix("iris/"): content for name, content in FILES.items()}
 
 
-def _assert_denied(ended: processes.Ended, *words: str) -> None:
-    assert ended.termination is not None, ended.log
-    assert (ended.exit_code, ended.termination["reason"]) == (77, "AccessDenied"), ended.termination
-    for word in words:
-        assert word in ended.termination["message"], ended.termination
-    assert "canary" not in str(ended)
-    assert "Traceback" not in ended.log
-
-
 def test_an_identity_without_the_right_is_denied(amazon: amazons.Amazon, tmp_path: Path) -> None:
     ended = _fetch_as(amazon, tmp_path, "nobody")
-    _assert_denied(ended, "the pod's identity does not allow it", MODEL)
+    processes.assert_failed(ended, 77, "AccessDenied", "the pod's identity does not allow it", MODEL)
 
 
 def test_an_identity_that_amazon_does_not_know_is_denied(amazon: amazons.Amazon, tmp_path: Path) -> None:
     ended = _fetch_as(amazon, tmp_path, "reader", token="canary-of-nobody")
-    _assert_denied(ended, "(InvalidIdentityToken)", "the pod's identity does not allow it")
+    processes.assert_failed(
+        ended, 77, "AccessDenied", "(InvalidIdentityToken)", "the pod's identity does not allow it"
+    )
 
 
 def test_a_token_that_is_not_there_is_told(amazon: amazons.Amazon, tmp_path: Path) -> None:
@@ -130,7 +123,9 @@ def test_temporary_keys_without_their_token_are_denied(
     amazon: amazons.Amazon, tmp_path: Path, token: tuple[str, ...]
 ) -> None:
     ended = _fetch_with(amazon, tmp_path, *amazon.session[:2], *token)
-    _assert_denied(ended, "the given credentials do not allow it", "AWS_ACCESS_KEY_ID")
+    processes.assert_failed(
+        ended, 77, "AccessDenied", "the given credentials do not allow it", "AWS_ACCESS_KEY_ID"
+    )
 
 
 def test_the_secrets_keys_come_before_the_pods_identity(amazon: amazons.Amazon, tmp_path: Path) -> None:

@@ -9,6 +9,13 @@ from modelyard_operator import leadership, lease
 from tests.support import election, leases, virtual_time
 
 
+def leases_with_ours() -> leases.Leases:
+    """The Leases after the chart has been installed: ours is there and nobody's."""
+    server = leases.Leases()
+    server.put({"metadata": {"name": election.WHERE[1]}})
+    return server
+
+
 async def seconds_until(process: election.Process) -> float:
     """Wait until a process may write; give how long it took."""
     loop = asyncio.get_running_loop()
@@ -19,10 +26,19 @@ async def seconds_until(process: election.Process) -> float:
     return loop.time() - started
 
 
+async def leader_and_heir() -> tuple[election.Process, election.Process]:
+    """One that leads, and one that has been standing by for a minute."""
+    server = leases_with_ours()
+    first = election.Process(server, "a")
+    await seconds_until(first)
+    second = election.Process(server, "b")
+    await asyncio.sleep(60)
+    return first, second
+
+
 def test_one_leads_at_once_and_the_other_stands_by() -> None:
     async def story() -> None:
-        server = leases.Leases()
-        server.put({"metadata": {"name": election.WHERE[1]}})
+        server = leases_with_ours()
         first = election.Process(server, "a")
         assert await seconds_until(first) < 0.1
         second = election.Process(server, "b")
@@ -38,12 +54,7 @@ def test_one_leads_at_once_and_the_other_stands_by() -> None:
 
 def test_after_a_death_the_heir_leads_within_fifteen_seconds_and_not_before_the_deadline() -> None:
     async def story() -> None:
-        server = leases.Leases()
-        server.put({"metadata": {"name": election.WHERE[1]}})
-        first = election.Process(server, "a")
-        await seconds_until(first)
-        second = election.Process(server, "b")
-        await asyncio.sleep(60)
+        first, second = await leader_and_heir()
         await first.crash()
         assert lease.DEADLINE_SECONDS < await seconds_until(second) < 13
 
@@ -52,12 +63,7 @@ def test_after_a_death_the_heir_leads_within_fifteen_seconds_and_not_before_the_
 
 def test_after_leaving_in_order_the_heir_leads_at_its_next_look() -> None:
     async def story() -> None:
-        server = leases.Leases()
-        server.put({"metadata": {"name": election.WHERE[1]}})
-        first = election.Process(server, "a")
-        await seconds_until(first)
-        second = election.Process(server, "b")
-        await asyncio.sleep(60)
+        first, second = await leader_and_heir()
         await first.leave()
         assert not first.may_write
         assert await seconds_until(second) <= lease.POLL_SECONDS + 0.1
@@ -67,8 +73,7 @@ def test_after_leaving_in_order_the_heir_leads_at_its_next_look() -> None:
 
 def test_without_an_answer_writing_ends_at_the_deadline_and_goes_on_when_nobody_else_came() -> None:
     async def story() -> None:
-        server = leases.Leases()
-        server.put({"metadata": {"name": election.WHERE[1]}})
+        server = leases_with_ours()
         chance = random.Random(1)
         process = election.Process(server, "a", chance)
         await seconds_until(process)
@@ -86,8 +91,7 @@ def test_without_an_answer_writing_ends_at_the_deadline_and_goes_on_when_nobody_
 
 def test_an_outage_for_all_changes_no_leader() -> None:
     async def story() -> None:
-        server = leases.Leases()
-        server.put({"metadata": {"name": election.WHERE[1]}})
+        server = leases_with_ours()
         chance = random.Random(3)
         both = [election.Process(server, "a", chance)]
         await seconds_until(both[0])
@@ -113,8 +117,7 @@ def test_an_outage_for_all_changes_no_leader() -> None:
 
 def test_who_was_cut_off_and_finds_another_leader_ends() -> None:
     async def story() -> None:
-        server = leases.Leases()
-        server.put({"metadata": {"name": election.WHERE[1]}})
+        server = leases_with_ours()
         first = election.Process(server, "a", random.Random(2))
         await seconds_until(first)
         assert isinstance(first.way, leases.Faulty)
@@ -133,8 +136,7 @@ def test_who_was_cut_off_and_finds_another_leader_ends() -> None:
 @pytest.mark.parametrize("hand", ["deleted", "emptied", "given to nobody we know"])
 def test_a_lease_changed_by_hand_never_makes_two_leaders_and_one_leads_again(hand: str) -> None:
     async def story() -> None:
-        server = leases.Leases()
-        server.put({"metadata": {"name": election.WHERE[1]}})
+        server = leases_with_ours()
         running = [election.Process(server, "a")]
         await seconds_until(running[0])
         running.append(election.Process(server, "b"))

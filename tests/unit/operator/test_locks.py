@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from modelyard_operator import durations, failures, fetched, locks, naming, plan, store
-from modelyard_operator.objects import Kind, Manifest
-from tests.support import cluster_memory, cluster_world
+from modelyard_operator import durations, failures, fetched, locks, naming, store
+from modelyard_operator.objects import Manifest
+from tests.support import cluster_counting, cluster_world
 
 DIGEST = "sha256:" + "a" * 64
 
@@ -105,41 +105,9 @@ def test_a_pod_that_has_fetched_and_loads_has_not_loaded() -> None:
         assert fetched.has_loaded(pod) is loaded
 
 
-class Counting(cluster_memory.MemoryCluster):
-    """An API that writes down what a visit costs."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.calls: list[str] = []
-
-    async def get_model_deployment(self, namespace: str, name: str) -> Manifest | None:
-        self.calls.append("read the resource")
-        return await super().get_model_deployment(namespace, name)
-
-    async def get(self, kind: Kind, namespace: str, name: str) -> Manifest | None:
-        self.calls.append(f"read {kind.kind}")
-        return await self.read(kind.plural, namespace, name)
-
-    async def list_pods(self, namespace: str, name: str) -> tuple[Manifest, ...]:
-        self.calls.append("list pods")
-        return await super().list_pods(namespace, name)
-
-    async def apply(self, action: plan.Apply) -> Manifest:
-        self.calls.append(f"{'apply' if action.uid else 'create'} {action.manifest['kind']}")
-        return await super().apply(action)
-
-    async def stop_pod(self, action: plan.StopPod) -> None:
-        self.calls.append("stop a pod")
-        await super().stop_pod(action)
-
-    async def apply_status(self, manifest: Manifest) -> Manifest | None:
-        self.calls.append("write the status")
-        return await super().apply_status(manifest)
-
-
-async def _ready(*digests: str) -> tuple[cluster_world.World, Counting]:
+async def _ready(*digests: str) -> tuple[cluster_world.World, cluster_counting.Counting]:
     """Have a model that is rolled out, and pods that have fetched these."""
-    api = Counting()
+    api = cluster_counting.Counting()
     world = cluster_world.World(api, api, memory=store.Store())
     await world.create(replicas=len(digests))
     await world.converge()

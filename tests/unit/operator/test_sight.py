@@ -10,59 +10,18 @@ import pytest
 from modelyard_operator import errors, naming, plan, revisions, store
 from modelyard_operator.api import parse
 from modelyard_operator.objects import Kind, Manifest
-from modelyard_operator.observed import Observed
-from tests.support import cluster_memory, cluster_world
+from tests.support import cluster_counting, cluster_world
 
-
-class Counting(cluster_memory.MemoryCluster):
-    """An API that writes down what the operator asks of it."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.calls: list[str] = []
-
-    async def get_model_deployment(self, namespace: str, name: str) -> Manifest | None:
-        self.calls.append("read the resource")
-        return await self.read(naming.PLURAL, namespace, name)
-
-    async def get(self, kind: Kind, namespace: str, name: str) -> Manifest | None:
-        self.calls.append(f"read {kind.kind}")
-        return await self.read(kind.plural, namespace, name)
-
-    async def observe(self, namespace: str, name: str) -> Observed:
-        self.calls.append("read everything")
-        before = list(self.calls)
-        seen = await super().observe(namespace, name)
-        self.calls = before
-        return seen
-
-    async def list_pods(self, namespace: str, name: str) -> tuple[Manifest, ...]:
-        self.calls.append("list pods")
-        return await super().list_pods(namespace, name)
-
-    async def apply(self, action: plan.Apply) -> Manifest:
-        self.calls.append(f"{'apply' if action.uid else 'create'} {action.manifest['kind']}")
-        return await super().apply(action)
-
-    async def delete(self, action: plan.Delete) -> None:
-        self.calls.append(f"delete {action.kind.kind}")
-        await super().delete(action)
-
-    async def apply_status(self, manifest: Manifest) -> Manifest | None:
-        self.calls.append("write the status")
-        return await super().apply_status(manifest)
-
-
-Story = Callable[[cluster_world.World, Counting], Coroutine[Any, Any, None]]
+Story = Callable[[cluster_world.World, cluster_counting.Counting], Coroutine[Any, Any, None]]
 
 
 def play(story: Story) -> None:
-    api = Counting()
+    api = cluster_counting.Counting()
     asyncio.run(story(cluster_world.World(api, api, memory=store.Store()), api))
 
 
 async def calls_of_a_visit(
-    world: cluster_world.World, api: Counting, *, remembering: bool = True
+    world: cluster_world.World, api: cluster_counting.Counting, *, remembering: bool = True
 ) -> list[str]:
     """Let the operator visit; give what it asked for. Without remembering, its memory stays as it was."""
     api.calls = []
@@ -75,7 +34,7 @@ async def calls_of_a_visit(
 
 
 def test_what_is_converged_costs_no_call() -> None:
-    async def story(world: cluster_world.World, api: Counting) -> None:
+    async def story(world: cluster_world.World, api: cluster_counting.Counting) -> None:
         await world.create(replicas=2)
         await world.converge()
         await world.roll_out()
@@ -86,7 +45,7 @@ def test_what_is_converged_costs_no_call() -> None:
 
 
 def test_a_rollout_under_way_costs_its_status_and_no_reading() -> None:
-    async def story(world: cluster_world.World, api: Counting) -> None:
+    async def story(world: cluster_world.World, api: cluster_counting.Counting) -> None:
         await world.create(replicas=2)
         await world.converge()
         await world.roll_out({await world.template_revision(): (1, 2)}, complete=False)
@@ -97,7 +56,7 @@ def test_a_rollout_under_way_costs_its_status_and_no_reading() -> None:
 
 
 def test_a_new_resource_costs_a_read_and_a_write_for_each_child() -> None:
-    async def story(world: cluster_world.World, api: Counting) -> None:
+    async def story(world: cluster_world.World, api: cluster_counting.Counting) -> None:
         await world.create(replicas=1)
         assert await calls_of_a_visit(world, api) == [
             "read the resource",
@@ -117,7 +76,7 @@ def test_a_new_resource_costs_a_read_and_a_write_for_each_child() -> None:
 def test_when_the_name_of_a_revision_is_taken_nothing_is_half_made() -> None:
     """A revision isn't looked for before it is created: the API server refuses, and nothing comes before it."""
 
-    async def story(world: cluster_world.World, api: Counting) -> None:
+    async def story(world: cluster_world.World, api: cluster_counting.Counting) -> None:
         await world.create(replicas=1)
         resource = await world.backend.read(naming.PLURAL, world.namespace, "iris")
         assert resource is not None
@@ -138,7 +97,7 @@ def test_when_the_name_of_a_revision_is_taken_nothing_is_half_made() -> None:
 
 
 def test_drift_costs_a_read_of_the_resource_and_one_write() -> None:
-    async def story(world: cluster_world.World, api: Counting) -> None:
+    async def story(world: cluster_world.World, api: cluster_counting.Counting) -> None:
         await world.create(replicas=2)
         await world.converge()
         await world.edit(Kind.DEPLOYMENT, {"spec": {"replicas": 9}})
@@ -149,7 +108,7 @@ def test_drift_costs_a_read_of_the_resource_and_one_write() -> None:
 
 
 def test_pods_are_restarted_only_by_a_record_that_was_read_live() -> None:
-    async def story(world: cluster_world.World, api: Counting) -> None:
+    async def story(world: cluster_world.World, api: cluster_counting.Counting) -> None:
         await world.create(replicas=1)
         await world.converge()
         await world.edit(Kind.DEPLOYMENT, {"spec": {"template": {"spec": {"enableServiceLinks": True}}}})
@@ -160,7 +119,7 @@ def test_pods_are_restarted_only_by_a_record_that_was_read_live() -> None:
 
 
 def test_what_the_last_visit_saw_is_looked_for_once_when_memory_loses_it() -> None:
-    async def story(world: cluster_world.World, api: Counting) -> None:
+    async def story(world: cluster_world.World, api: cluster_counting.Counting) -> None:
         await world.create(replicas=2)
         await world.converge()
         await world.change(replicas=1)
@@ -174,7 +133,7 @@ def test_what_the_last_visit_saw_is_looked_for_once_when_memory_loses_it() -> No
 
 
 def test_a_delete_is_decided_on_live_reads() -> None:
-    async def story(world: cluster_world.World, api: Counting) -> None:
+    async def story(world: cluster_world.World, api: cluster_counting.Counting) -> None:
         await world.create(replicas=2)
         await world.converge()
         await world.change(replicas=1)
@@ -215,7 +174,7 @@ def test_what_memory_has_not_seen_yet_is_never_trampled_on(
 ) -> None:
     """Memory believes in drift that is to be repaired; the world has gone on, and what it is now counts."""
 
-    async def story(world: cluster_world.World, api: Counting) -> None:
+    async def story(world: cluster_world.World, api: cluster_counting.Counting) -> None:
         await world.create(replicas=2)
         await world.converge()
         await world.edit(Kind.DEPLOYMENT, {"spec": {"replicas": 9}})
@@ -244,7 +203,7 @@ def test_what_memory_has_not_seen_yet_is_never_trampled_on(
 
 
 def test_a_version_that_memory_has_wrong_makes_the_visit_live() -> None:
-    async def story(world: cluster_world.World, api: Counting) -> None:
+    async def story(world: cluster_world.World, api: cluster_counting.Counting) -> None:
         await world.create(replicas=2)
         await world.converge()
         await world.edit(Kind.DEPLOYMENT, {"spec": {"replicas": 9}})
@@ -268,7 +227,7 @@ def test_a_version_that_memory_has_wrong_makes_the_visit_live() -> None:
 
 
 def test_a_name_that_is_taken_between_the_read_and_the_write_is_not_taken_over() -> None:
-    async def story(world: cluster_world.World, api: Counting) -> None:
+    async def story(world: cluster_world.World, api: cluster_counting.Counting) -> None:
         foreign = {
             "apiVersion": "v1",
             "kind": "Service",
@@ -294,7 +253,7 @@ def test_a_name_that_is_taken_between_the_read_and_the_write_is_not_taken_over()
 
 
 def test_a_resource_that_memory_does_not_know_is_not_asked_for() -> None:
-    async def story(world: cluster_world.World, api: Counting) -> None:
+    async def story(world: cluster_world.World, api: cluster_counting.Counting) -> None:
         assert await calls_of_a_visit(world, api) == []
 
     play(story)

@@ -1,6 +1,7 @@
 """One cluster for all end-to-end tests: images built and loaded, chart installed; evidence kept when a test fails.
 
-`E2E_KEEP=1` leaves the cluster up afterwards; `CLUSTER=current|kind|devcluster` chooses which kind.
+`E2E_KEEP=1` leaves the cluster up afterwards; `CLUSTER=current|kind|devcluster` chooses which kind; `E2E_NAME=…` names
+it, so that two runs can go on beside each other.
 """
 
 import os
@@ -16,7 +17,7 @@ from demo import kubectl as kubectl_module
 from devcluster import clusters
 from tests.support import evidence
 
-NAME = "modelyard-e2e"
+NAME = os.environ.get("E2E_NAME", "modelyard-e2e")
 RESULTS = Path("test-results")
 
 

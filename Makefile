@@ -35,10 +35,10 @@ format: venv  ## Put the code into the house format
 typecheck: venv  ## mypy, strict, over sources and tests
 	$(BIN)/mypy
 
-test: venv  ## Everything it needs, then every test (from nothing: up to 45 min; warm: 15 min)
+test: venv  ## Everything it needs, then every test (45 min on two cores; from nothing half an hour more)
 	$(BIN)/python -m tests.run
 
-test-unit: venv  ## Pure logic, seconds, no network
+test-unit: venv  ## Pure logic, no network
 	$(BIN)/pytest tests/unit
 
 test-contract: venv  ## Both sides of every shared surface agree
@@ -47,7 +47,7 @@ test-contract: venv  ## Both sides of every shared surface agree
 test-gates: venv  ## Bugs planted into a copy of the operator turn their tests red
 	$(BIN)/pytest tests/gates
 
-test-integration: venv  ## Against a real API server and a real S3 server
+test-integration: venv  ## Against a real API server and real storage of each kind
 	$(BIN)/pytest tests/integration
 
 test-e2e: venv  ## Chart, pods, traffic, on a real cluster

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from modelyard_runtime import cpu, memory
 from modelyard_runtime.artifact import digest as digests
-from modelyard_runtime.artifact import limits, progress, retrying, source, transfer
+from modelyard_runtime.artifact import progress, retrying, source, transfer, volume
 
 _MOST_CONNECTIONS = 4  # of one large file; more is no faster and strains a server that many pods ask at once
 _SMALL_FILES_AT_ONCE = 8
@@ -31,10 +31,10 @@ def fetch_artifact(
     origin: source.Source, staged: Path, limit_bytes: int, shown: str, sleep: retrying.Sleep = time.sleep
 ) -> Downloaded:
     """Writes an artifact to `staged`, a file or a folder, and gives its digest and size; raises `StartFailure`."""
-    means = transfer.Means(limits.Budget(limit_bytes), progress.Progress(shown), sleep)
+    means = transfer.Means(volume.Budget(limit_bytes), progress.Progress(shown), sleep)
     listing = retrying.run(origin.list_files, sleep)
     known_bytes = sum(file.size_bytes or 0 for file in listing.files)
-    limits.check_size(known_bytes, limit_bytes)
+    volume.check_size(known_bytes, limit_bytes)
     means.progress.total_bytes = known_bytes or None
     if listing.is_folder:
         digest = _fetch_folder(origin, listing, staged, means)
@@ -51,7 +51,7 @@ def fetch_file(
     """Writes the one file that a URI names beside the artifact; a folder is left alone, and told by the listing."""
     listing = retrying.run(origin.list_files, sleep)
     if not listing.is_folder:
-        means = transfer.Means(limits.Budget(limit_bytes), progress.Progress(shown), sleep)
+        means = transfer.Means(volume.Budget(limit_bytes), progress.Progress(shown), sleep)
         transfer.fetch_file(origin, listing.files[0], target, means)
     return listing
 
@@ -89,4 +89,4 @@ def _make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise limits.disk_failure(error) from error
+        raise volume.disk_failure(error) from error

@@ -13,7 +13,6 @@ from modelyard_runtime import errors, fetchsettings, lifecycle
 from modelyard_runtime.artifact import (
     cache,
     download,
-    limits,
     locking,
     manifest,
     policy,
@@ -21,6 +20,7 @@ from modelyard_runtime.artifact import (
     signature_asking,
     source,
     store,
+    volume,
 )
 from modelyard_runtime.artifact import surroundings as surrounding
 from modelyard_runtime.artifact import uri as uris
@@ -96,7 +96,7 @@ def _bring(
     wanted = options.digest or options.locked_digest
     taken_bytes = node_cache.take(wanted, staged)
     if taken_bytes is not None and wanted is not None:
-        limits.check_size(taken_bytes, options.max_artifact_bytes)
+        volume.check_size(taken_bytes, options.max_artifact_bytes)
         return download.Downloaded(source.Listing(staged.is_dir(), ()), wanted, taken_bytes)
     arrived = download.fetch_artifact(origin, staged, options.max_artifact_bytes, shown, sleep)
     if wanted in (None, arrived.digest) and not arrived.listing.packed:

@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from modelyard_runtime import errors, fetchsettings, secretfiles
 from modelyard_runtime.artifact import digest as digests
 from modelyard_runtime.artifact import signature_bundle as bundles
-from modelyard_runtime.artifact import transfer
+from modelyard_runtime.artifact import volume
 
 _log = logging.getLogger(__name__)
 MAX_BYTES = 16 * 1024**2  # 10,000 files take 3 MB
@@ -119,7 +119,7 @@ def _remove(staged: Path, names: list[str], present: Mapping[str, Path]) -> Kept
         for name in names:
             present[name].unlink()
     except OSError as error:
-        raise transfer.disk_failure(error) from error
+        raise volume.disk_failure(error) from error
     _log.info("unsigned files left out", extra={"fields": {"files": len(names), "first": names[0]}})
     size_bytes = sum(path.stat().st_size for name, path in present.items() if name not in names)
     return Kept(digests.of_path(staged), size_bytes)

@@ -15,7 +15,7 @@ from pathlib import Path
 from modelyard_runtime import errors
 from modelyard_runtime.artifact import digest as digests
 from modelyard_runtime.artifact import manifest as manifests
-from modelyard_runtime.artifact import transfer
+from modelyard_runtime.artifact import volume
 
 
 class Store:
@@ -49,7 +49,7 @@ class Store:
                     shutil.rmtree(folder)
             self._staging.mkdir(parents=True)
         except OSError as error:
-            raise transfer.disk_failure(error) from error
+            raise volume.disk_failure(error) from error
         return self._staging / name
 
     def commit(
@@ -71,7 +71,7 @@ class Store:
             temporary.rename(self._manifest_path)
             self._staging.rmdir()
         except OSError as error:
-            raise transfer.disk_failure(error) from error
+            raise volume.disk_failure(error) from error
         return manifest
 
     def prepare_samples(self) -> Path:
@@ -79,7 +79,7 @@ class Store:
         try:
             self._directory.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise transfer.disk_failure(error) from error
+            raise volume.disk_failure(error) from error
         return self._directory / ".samples.json"
 
     def commit_samples(self, staged: Path | None) -> None:
@@ -90,7 +90,7 @@ class Store:
             else:
                 staged.replace(self._samples)
         except OSError as error:
-            raise transfer.disk_failure(error) from error
+            raise volume.disk_failure(error) from error
 
     def read_samples(self) -> bytes | None:
         """Gives the samples file, None when there is none."""
@@ -99,7 +99,7 @@ class Store:
         except FileNotFoundError:
             return None
         except OSError as error:
-            raise transfer.disk_failure(error) from error
+            raise volume.disk_failure(error) from error
 
     def open(self) -> tuple[manifests.Manifest, Path]:
         """Gives the manifest and the path of the artifact; raises `StartFailure` when fetch has not run."""
@@ -118,4 +118,4 @@ class Store:
         except FileNotFoundError:
             return None
         except OSError as error:
-            raise transfer.disk_failure(error) from error
+            raise volume.disk_failure(error) from error

@@ -15,13 +15,12 @@ from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 from modelyard_runtime import errors
-from modelyard_runtime.artifact import following, limits, progress, retrying, source
+from modelyard_runtime.artifact import following, progress, retrying, source, volume
 
 SPAN_BYTES = 32 * 1024**2  # much larger than what a request costs, small enough to spread
 _FAST_BYTES_PER_SECOND = 200 * 1024**2  # the processor is the limit then, and connections only compete for it
 _WINDOW_BYTES = 256 * 1024**2  # how far a transfer may be ahead of its hash: recent bytes are still in memory
 _RENEWING_BYTES = 1024**2  # whoever brings as much has not failed, only broken off
-disk_failure = limits.disk_failure  # for whoever else writes to the artifact volume
 # What waits this long in all for so few bytes is no transfer any more (1 KiB/s).
 _SLOW_SECONDS, _SLOW_BYTES = 60.0, 60 * 1024
 
@@ -38,7 +37,7 @@ class Written:
 class Means:
     """What the transfers of one artifact share."""
 
-    budget: limits.Budget
+    budget: volume.Budget
     progress: progress.Progress
     sleep: retrying.Sleep = time.sleep
     clock: Callable[[], float] = time.monotonic
@@ -67,7 +66,7 @@ def _opened(target: Path) -> Iterator[int]:
     try:
         descriptor = os.open(target, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
     except OSError as error:
-        raise limits.disk_failure(error) from error
+        raise volume.disk_failure(error) from error
     try:
         yield descriptor
     finally:
@@ -139,7 +138,7 @@ class _Transfer:
         try:
             return self._follower.finish()
         except OSError as error:
-            raise limits.disk_failure(error) from error
+            raise volume.disk_failure(error) from error
 
     def take_back(self) -> None:
         """Uncounts what has arrived: it has to come again."""
@@ -171,8 +170,8 @@ class _Transfer:
         size_bytes = content.size_bytes or 0
         if self._means.progress.total_bytes is None:
             self._means.progress.total_bytes = size_bytes
-        limits.check_size(size_bytes, self._means.budget.limit_bytes)
-        limits.check_space(self._descriptor, size_bytes)
+        volume.check_size(size_bytes, self._means.budget.limit_bytes)
+        volume.check_space(self._descriptor, size_bytes)
 
     def _run_pieces(self, connections: int) -> None:
         """Runs the pieces over one connection as long as that is fast, else over several."""
@@ -256,7 +255,7 @@ class _Transfer:
                 written = os.pwrite(self._descriptor, left, offset)
                 offset, left = offset + written, left[written:]
         except OSError as error:
-            raise limits.disk_failure(error) from error
+            raise volume.disk_failure(error) from error
         with self._lock:
             piece.done += view.nbytes
             while self._first_open + 1 < len(self._pieces) and self._pieces[self._first_open].is_whole:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from modelyard_runtime import errors
-from modelyard_runtime.artifact import limits, progress, source, transfer
+from modelyard_runtime.artifact import progress, source, transfer, volume
 from tests.unit.runtime.origins import FILE, SPAN, Origin, content_of
 
 
@@ -24,7 +24,7 @@ def _fetch(
     waits: list[float] = []
     ticks = itertools.count()
     means = transfer.Means(
-        limits.Budget(limit_bytes), progress.Progress("x"), waits.append, lambda: next(ticks) * tick_seconds
+        volume.Budget(limit_bytes), progress.Progress("x"), waits.append, lambda: next(ticks) * tick_seconds
     )
     written = transfer.fetch_file(origin, FILE, tmp_path / "m", means, connections)
     return written, waits, means
@@ -192,7 +192,7 @@ def test_a_file_of_unknown_size_ends_at_the_limit(tmp_path: Path) -> None:
 def test_a_trickle_is_no_transfer(tmp_path: Path) -> None:
     now = iter(range(0, 1_000_000, 10))
     means = transfer.Means(
-        limits.Budget(2**40), progress.Progress("x"), lambda _: None, clock=lambda: float(next(now))
+        volume.Budget(2**40), progress.Progress("x"), lambda _: None, clock=lambda: float(next(now))
     )
     with pytest.raises(errors.StartFailure, match="too slow"):
         transfer.fetch_file(Endless(b""), FILE, tmp_path / "m", means)
@@ -206,7 +206,7 @@ def test_a_full_disk_is_told_before_the_transfer(tmp_path: Path, monkeypatch: py
 
 
 def test_a_digest_that_the_place_itself_tells_is_checked(tmp_path: Path) -> None:
-    means = transfer.Means(limits.Budget(2**40), progress.Progress("x"), lambda _: None)
+    means = transfer.Means(volume.Budget(2**40), progress.Progress("x"), lambda _: None)
     file = source.File("a.txt", 1, "sha256:" + "0" * 64)
     with pytest.raises(errors.StartFailure, match="damaged") as caught:
         transfer.fetch_file(Origin(b"x"), file, tmp_path / "m", means)

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from modelyard_runtime.artifact import digest as digests
-from modelyard_runtime.artifact import transfer
+from modelyard_runtime.artifact import volume
 from modelyard_runtime.artifact.archives import limits, names
 
 _FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -40,7 +40,7 @@ class Folder:
             self._path.mkdir(mode=_MODE_WHILE_FILLED)
             self._descriptor = os.open(self._path, _FOLDER_FLAGS)
         except OSError as error:
-            raise transfer.disk_failure(error) from error
+            raise volume.disk_failure(error) from error
         try:
             yield self
             os.fchmod(self._descriptor, _MODE_OF_FOLDER)
@@ -57,7 +57,7 @@ class Folder:
         try:
             os.close(self._open_folder(parts))
         except OSError as error:
-            raise transfer.disk_failure(error) from error
+            raise volume.disk_failure(error) from error
 
     def add_file(self, name: str, chunks: Iterable[bytes], is_program: bool = False) -> None:
         """Writes a file and the folders above it; raises `StartFailure`, also the one that `chunks` raises."""
@@ -84,7 +84,7 @@ class Folder:
                     file.write(chunk)
                 os.fchmod(file.fileno(), _MODE_OF_PROGRAM if is_program else _MODE)
         except OSError as error:
-            raise transfer.disk_failure(error) from error
+            raise volume.disk_failure(error) from error
         self._digests["/".join(parts)] = f"sha256:{hasher.hexdigest()}"
 
     def top(self) -> str | None:

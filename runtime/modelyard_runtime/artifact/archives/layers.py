@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from modelyard_runtime import errors
-from modelyard_runtime.artifact import transfer
+from modelyard_runtime.artifact import volume
 from modelyard_runtime.artifact.archives import folder, kinds, limits, unpacking
 
 _CHUNK_BYTES = 1024 * 1024
@@ -42,7 +42,7 @@ def unpack(staged: Path, packed: Mapping[str, kinds.Kind], max_bytes: int) -> un
         _remove(staged)
         unpacking.move(target, top, staged)
     except OSError as error:
-        raise transfer.disk_failure(error) from error
+        raise volume.disk_failure(error) from error
     budget.finish()
     return unpacking.Unpacked(staged, into.digest(top), budget.file_bytes)
 

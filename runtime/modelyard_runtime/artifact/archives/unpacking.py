@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from modelyard_runtime.artifact import transfer
+from modelyard_runtime.artifact import volume
 from modelyard_runtime.artifact.archives import compression, folder, kinds, limits, tarball, zipfiles
 
 _log = logging.getLogger(__name__)
@@ -48,7 +48,7 @@ def unpack(archive: Path, max_bytes: int, clock: Callable[[], float] = time.mono
         archive.unlink()
         move(packed_folder, top, target)
     except OSError as error:
-        raise transfer.disk_failure(error) from error
+        raise volume.disk_failure(error) from error
     budget.finish()
     return Unpacked(target, into.digest(top), budget.file_bytes)
 

@@ -1,6 +1,7 @@
-"""How many bytes an artifact may have, and what a full or broken disk means.
+"""The volume that an artifact is written to: how many bytes may go there, and what a full or broken one means.
 
-Used by whatever writes to the artifact volume. Pure but for the free space it asks for.
+Used by whatever writes there. What may come out of an archive beyond that is ruled by `archives.limits`. Pure but for
+the free space it asks for.
 """
 
 import errno
@@ -44,8 +45,8 @@ def check_size(size_bytes: int, limit_bytes: int) -> None:
 def check_space(descriptor: int, size_bytes: int) -> None:
     """Raises `StartFailure` (ArtifactTooLarge) when the volume of an open file has not so many bytes left."""
     try:
-        volume = os.fstatvfs(descriptor)
-        free_bytes = volume.f_bavail * volume.f_frsize
+        found = os.fstatvfs(descriptor)
+        free_bytes = found.f_bavail * found.f_frsize
     except OSError as error:
         raise disk_failure(error) from error
     if size_bytes > free_bytes:

@@ -4,7 +4,7 @@ Each is a mistake that operators of this kind have shipped. When the text in `ol
 entry is out of date, and `test_gates.py` says so: bring it up to date, don't drop it.
 """
 
-from tests.gates import bugs_of_locks, bugs_of_memory, bugs_of_policy
+from tests.gates import bugs_of_children, bugs_of_locks, bugs_of_memory, bugs_of_policy
 from tests.gates.bug import OPERATOR, Bug, scenario, unit
 
 __all__ = ["BUGS", "Bug"]
@@ -254,6 +254,7 @@ BUGS: tuple[Bug, ...] = (
         '- apiGroups: [""]\n  resources: [pods, secrets]\n  verbs: [list, watch, delete]\n',
         "tests/contract/test_rights.py",
     ),
+    *bugs_of_children.BUGS,
     *bugs_of_locks.BUGS,
     *bugs_of_memory.BUGS,
     *bugs_of_policy.BUGS,

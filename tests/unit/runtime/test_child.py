@@ -1,5 +1,6 @@
 """A child that crashes, hangs, eats memory or leaves processes is told as such, and harms nobody."""
 
+import contextlib
 import ctypes
 import faulthandler
 import os
@@ -120,7 +121,10 @@ def test_processes_that_a_child_leaves_end_with_it() -> None:
         heard = tried.hear(60.0)
         assert isinstance(heard, bytes)
         assert tried.hear(60.0) == child.Ended(How.DONE)
-    waiting.eventually(lambda: _is_zombie(int(heard)), "the grandchild has ended", 30)
+    try:
+        waiting.eventually(lambda: _is_zombie(int(heard)), "the grandchild has ended", 30)
+    finally:
+        _end_group(tried.process)
 
 
 def test_a_child_ends_with_its_parent() -> None:
@@ -133,13 +137,22 @@ def test_a_child_ends_with_its_parent() -> None:
         time.sleep(600)
         os._exit(0)
     process = int(os.read(reading, 16))
-    # The child is past its first lines when it can be seen in a group of its own.
-    waiting.eventually(lambda: os.getpgid(process) == process, "the child has begun", 30)
-    os.kill(parent, signal.SIGKILL)
-    os.waitpid(parent, 0)
-    for descriptor in (reading, writing):
-        os.close(descriptor)
-    waiting.eventually(lambda: _is_zombie(process), "the child has ended", 30)
+    try:
+        # The child is past its first lines when it can be seen in a group of its own.
+        waiting.eventually(lambda: os.getpgid(process) == process, "the child has begun", 30)
+        os.kill(parent, signal.SIGKILL)
+        os.waitpid(parent, 0)
+        waiting.eventually(lambda: _is_zombie(process), "the child has ended", 30)
+    finally:
+        for descriptor in (reading, writing):
+            os.close(descriptor)
+        _end_group(process)
+
+
+def _end_group(process: int) -> None:
+    """Ends what should have ended: it would hold what this process prints to, and keep whoever reads that waiting."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process, signal.SIGKILL)
 
 
 def _descriptors() -> int:

@@ -31,8 +31,9 @@ wrk.body = '{body}'
 wrk.headers["content-type"] = "application/json"
 """
 _IRIS = datasets.load_iris()
-_V2 = '{"inputs":[{"name":"X","shape":[1,4],"datatype":"FP64","data":[5.1,3.5,1.4,0.2]}]}'
-_PREDICT = '{"X":[[5.1,3.5,1.4,0.2]]}'
+V2 = '{"inputs":[{"name":"X","shape":[1,4],"datatype":"FP64","data":[5.1,3.5,1.4,0.2]}]}'
+PREDICT = '{"X":[[5.1,3.5,1.4,0.2]]}'
+RUNTIME = Path(sys.executable).parent / "modelyard-runtime"
 _CONSTANT = "bench.peers.constant_app:app"
 
 
@@ -49,13 +50,13 @@ def _forest() -> Any:
     return ensemble.RandomForestClassifier(100, random_state=0).fit(_IRIS.data, _IRIS.target)
 
 
-_MODELS: dict[str, Callable[[], Any]] = {"pipeline": _pipeline, "line": _line, "forest": _forest}
+MODELS: dict[str, Callable[[], Any]] = {"pipeline": _pipeline, "line": _line, "forest": _forest}
 
 
 def main() -> None:
     """Measure and print one line for each combination."""
     parser = argparse.ArgumentParser(description="Processor time per request of the runtime's hot path.")
-    parser.add_argument("--models", nargs="*", default=list(_MODELS), choices=list(_MODELS))
+    parser.add_argument("--models", nargs="*", default=list(MODELS), choices=list(MODELS))
     parser.add_argument("--connections", nargs="*", type=int, default=[1, 16, 64])
     parser.add_argument("--seconds", type=int, default=3)
     options = parser.parse_args()
@@ -63,14 +64,14 @@ def main() -> None:
         f"{'server':28} {'connections':>11} {'µs CPU/request':>14} {'requests/s':>10} {'p50 ms':>7} {'p99 ms':>7}"
     )
     with _constant() as (port, process):
-        _report("constant answer", port, process, "/predict", _PREDICT, options)
+        _report("constant answer", port, process, "/predict", PREDICT, options)
     for name in options.models:
         with (
             tempfile.TemporaryDirectory() as folder,
-            _serving(_MODELS[name](), Path(folder)) as (port, process),
+            _serving(MODELS[name](), Path(folder)) as (port, process),
         ):
-            _report(f"{name}, /predict", port, process, "/predict", _PREDICT, options)
-            _report(f"{name}, V2", port, process, "/v2/models/m/infer", _V2, options)
+            _report(f"{name}, /predict", port, process, "/predict", PREDICT, options)
+            _report(f"{name}, V2", port, process, "/v2/models/m/infer", V2, options)
 
 
 def _report(title: str, port: int, pid: int, path: str, body: str, options: argparse.Namespace) -> None:
@@ -146,23 +147,27 @@ def _constant() -> Iterator[tuple[int, int]]:
 
 @contextlib.contextmanager
 def _serving(estimator: Any, folder: Path) -> Iterator[tuple[int, int]]:
-    joblib.dump(estimator, folder / "model.joblib")
     port = _free_port()
-    runtime = str(Path(sys.executable).parent / "modelyard-runtime")
+    environ = {**fetched(estimator, folder), "MODELYARD_PORT": str(port)}
+    with _process([str(RUNTIME), "serve"], port, environ) as pid:
+        yield port, pid
+
+
+def fetched(estimator: Any, folder: Path) -> dict[str, str]:
+    """Bring an estimator to where the runtime serves it from; give the environment to serve it in."""
+    joblib.dump(estimator, folder / "model.joblib")
     settings = {
         "MODELYARD_ARTIFACT_DIR": str(folder / "artifact"),
         "MODELYARD_TERMINATION_MESSAGE_PATH": str(folder / "termination"),
         "MODELYARD_MODEL_URI": f"file://{folder}/model.joblib",
         "MODELYARD_FILE_ROOTS": str(folder),
         "MODELYARD_MODEL_NAME": "m",
-        "MODELYARD_PORT": str(port),
         "MODELYARD_DRAIN_SECONDS": "0",
         "MODELYARD_LOG_LEVEL": "error",
     }
     environ = {**os.environ, **settings}
-    subprocess.run([runtime, "fetch"], check=True, env=environ)
-    with _process([runtime, "serve"], port, environ) as pid:
-        yield port, pid
+    subprocess.run([RUNTIME, "fetch"], check=True, env=environ)
+    return environ
 
 
 @contextlib.contextmanager

@@ -23,6 +23,7 @@ from modelyard_runtime import errors
 from modelyard_runtime.formats import (
     detection,
     sklearn_boosting,
+    sklearn_chain,
     sklearn_shortcuts,
     sklearn_signature,
     versions,
@@ -45,6 +46,9 @@ class SklearnModel:
         self.estimator = estimator
         self._build = _frame_builder(estimator, signature) if signature.is_named else None
         self._checks = sklearn_shortcuts.Checks(estimator)
+        self._chain: sklearn_chain.Chain | None = None
+        if self._build is None and signature.is_numeric:
+            self._chain = sklearn_chain.build(estimator, frozenset(one.name for one in signature.outputs))
         self.signature = signature
         self.versions: Mapping[str, str] = {"scikit-learn": sklearn.__version__, "numpy": np.__version__}
         self.warnings = notes
@@ -55,7 +59,10 @@ class SklearnModel:
         """Gives the wanted outputs; each is called like the method of the estimator that gives it."""
         del parameters
         table = inputs[models.TABLE]
+        chain = self._chain
         try:
+            if chain is not None and wanted <= chain.names and chain.takes(table):
+                return {name: chain.answer(name, table) for name in wanted}
             data = table if self._build is None else self._build(table)
             self._checks.adjust(table)
             return {name: as_array(getattr(self.estimator, name)(data)) for name in wanted}

@@ -20,7 +20,11 @@ _REFUSALS = {
     "504": "The deadline in Request-Timeout has passed",
 }
 _JSON = "application/json"
-_FILES = {"text/csv": {"schema": {"type": "string"}}, "application/x-npy": {"schema": {}}}
+_FILES = {
+    "text/csv": {"schema": {"type": "string"}},
+    "application/x-npy": {"schema": {}},
+    "application/vnd.apache.arrow.stream": {"schema": {}},
+}
 _TIMEOUT = {
     "name": "Request-Timeout",
     "in": "header",

@@ -54,13 +54,32 @@ def write(found: Mapping[str, npt.NDArray[Any]], signature: models.Signature) ->
     for name, array in found.items():
         if array.shape[:1] != (count,):
             raise errors.NotAcceptable(f"the output {name!r} is no table of rows; accept JSON")
-        for label, column in _columns(name, array, signature):
+        for label, column in columns_of(name, array, signature):
             columns[label] = [_cell(value) for value in column.tolist()]
     stream = io.StringIO(newline="")
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(columns)
     writer.writerows(zip(*columns.values(), strict=True))
     return stream.getvalue().encode("utf-8", "replace")
+
+
+def columns_of(
+    name: str, array: npt.NDArray[Any], signature: models.Signature
+) -> Iterator[tuple[str, npt.NDArray[Any]]]:
+    """Gives the columns of an output by name: one, or one for each of several values per row."""
+    if array.ndim == 1:
+        yield name, array
+        return
+    flat = array.reshape(len(array), -1)
+    labels: list[object] = list(range(flat.shape[1]))
+    if (
+        name == answers.PROBABILITIES
+        and signature.classes is not None
+        and len(signature.classes) == len(labels)
+    ):
+        labels = list(signature.classes)
+    for index, label in enumerate(labels):
+        yield f"{name}_{label}", flat[:, index]
 
 
 def _kinds(signature: models.Signature, width: int) -> list[models.Kind]:
@@ -86,24 +105,6 @@ def _value(cell: str, kind: models.Kind) -> Any:
     if "_" in cell or math.isinf(number):
         return cell
     return None if math.isnan(number) else number
-
-
-def _columns(
-    name: str, array: npt.NDArray[Any], signature: models.Signature
-) -> Iterator[tuple[str, npt.NDArray[Any]]]:
-    if array.ndim == 1:
-        yield name, array
-        return
-    flat = array.reshape(len(array), -1)
-    labels: list[object] = list(range(flat.shape[1]))
-    if (
-        name == answers.PROBABILITIES
-        and signature.classes is not None
-        and len(signature.classes) == len(labels)
-    ):
-        labels = list(signature.classes)
-    for index, label in enumerate(labels):
-        yield f"{name}_{label}", flat[:, index]
 
 
 def _cell(value: Any) -> Any:

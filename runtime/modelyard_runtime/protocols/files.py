@@ -10,16 +10,18 @@ import numpy.typing as npt
 
 from modelyard_runtime import errors
 from modelyard_runtime.formats import model as models
-from modelyard_runtime.protocols import csv_file, exchange, named, npy_file, rows
+from modelyard_runtime.protocols import arrow_stream, csv_file, exchange, named, npy_file, rows
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 
 
 def decode(form: bytes, body: bytes, signature: models.Signature) -> models.Request:
-    """Gives what a body in CSV or NumPy's form asks of the model; raises `InvalidInput`."""
+    """Gives what a body in CSV, NumPy's or Arrow's form asks of the model; raises `InvalidInput`."""
     if form == exchange.NPY:
         array = npy_file.read(body)
         return _tensor_request(array, signature) if signature.inputs else _table_request(array, signature)
+    if form == exchange.ARROW:
+        return arrow_stream.read(body, signature)
     if signature.inputs:
         raise errors.UnsupportedMedia(
             f"the model takes tensors, which CSV has no form for; send JSON: {signature.expected}"
@@ -29,13 +31,15 @@ def decode(form: bytes, body: bytes, signature: models.Signature) -> models.Requ
 
 
 def encode(form: bytes, found: Arrays, signature: models.Signature) -> exchange.Response:
-    """Gives an answer in CSV or NumPy's form; raises `NotAcceptable` for outputs that have none."""
+    """Gives an answer in CSV, NumPy's or Arrow's form; raises `NotAcceptable` for outputs that have none."""
     if form == exchange.NPY:
         if len(found) > 1:
             raise errors.NotAcceptable(
                 f"a .npy file holds one array, and these are {', '.join(found)}; accept JSON"
             )
         return exchange.Response(npy_file.write(next(iter(found.values()))), exchange.NPY)
+    if form == exchange.ARROW:
+        return exchange.Response(arrow_stream.write(found, signature), exchange.ARROW)
     return exchange.Response(csv_file.write(found, signature), b"text/csv; charset=utf-8")
 
 

@@ -49,6 +49,13 @@ def build_request(
     return request_of(inputs, signature, signature.default_outputs, parameters)
 
 
+def request_for(values: models.Tensors, signature: models.Signature) -> models.Request:
+    """Gives the request for arrays under the names that the caller gave them; raises `InvalidInput`."""
+    given = _renamed(values, signature)
+    check_names(given, signature)
+    return request_of(given, signature, signature.default_outputs)
+
+
 def request_of(
     inputs: models.Tensors,
     signature: models.Signature,

@@ -16,7 +16,7 @@ from modelyard_runtime.protocols import body as bodies
 
 NAME = "predict"
 
-_FORMS = (exchange.JSON, exchange.CSV, exchange.NPY)
+_FORMS = (exchange.JSON, exchange.CSV, exchange.NPY, exchange.ARROW)
 _X = matrix.Field(models.TABLE)
 _ANY = msgspec.json.Decoder(schemas.PredictAny)
 _OUT_OF_RANGE = re.compile(r"(?:Number|Integer value) out of range - at `\$\.X\[(\d+)\](?:\[(\d+)\])?`")

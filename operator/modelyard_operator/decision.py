@@ -23,6 +23,7 @@ from modelyard_operator import (
     policy,
     recovery,
     revisions,
+    rollback,
     rollout,
     updates,
 )
@@ -78,6 +79,7 @@ def _aim(
     stored = updates.newest(model_deployment, ours.revisions)
     wanted = objects.name(stored) if stored else revisions.name(model_deployment)
     target = rollout.choose(model_deployment, wanted, ours)
+    target = rollback.within_rules(target, model_deployment, wanted, ours, settings.policy)
     update = updates.judge(model_deployment, target, ours, settings)
     update = msgspec.structs.replace(update, turn=turn)
     if update.state is updates.State.DUE and policy.violation(
@@ -99,6 +101,7 @@ def _check_policy(
     """Give the rule that is broken by what the Deployment runs already: it is told, and the pods are left alone.
 
     Nothing is applied that would start what the rules forbid: a revision that the Deployment doesn't run, or more pods.
+    What a failed revision is rolled back to has been judged (`rollback`).
 
     Raises:
         errors.Stalled: PolicyViolation.
@@ -106,9 +109,11 @@ def _check_policy(
     policy.check_size(model_deployment, settings.policy)
     update = visit.update
     is_adopted = update.state is updates.State.DUE and update.turn is updates.Turn.GRANTED
-    image = update.newer if is_adopted else update.image
+    is_rolled_back = visit.target.failed is not None
+    image = update.newer if is_adopted else "" if is_rolled_back else update.image
     broken = policy.violation(model_deployment, image, settings.policy)
-    if broken is not None and revisions.deployed(visit.ours) != visit.revision:
+    is_to_start = not is_rolled_back and revisions.deployed(visit.ours) != visit.revision
+    if broken is not None and is_to_start:
         raise broken
     return broken
 

@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from modelyard_operator import api, naming, objects
+from modelyard_operator import spec as specs
 from modelyard_operator.objects import Manifest
 from modelyard_operator.observed import Observed
 
@@ -77,6 +78,15 @@ def intent(model_deployment: api.ModelDeployment) -> dict[str, Any]:
     if not built["runtime"].get("batching"):
         built["runtime"].pop("batching", None)  # `batching: {}` asks for nothing
     return {"name": model_deployment.identity.name, **{key: part for key, part in built.items() if part}}
+
+
+def asked_for(identity: api.Identity, stored: Manifest) -> api.ModelDeployment | None:
+    """Give what a stored revision asks for, as far as it makes a revision; None when it can't be read."""
+    asked = {key: part for key, part in stored["data"]["intent"].items() if key != "name"}
+    try:
+        return api.ModelDeployment(identity=identity, spec=msgspec.convert(asked, specs.Spec))
+    except msgspec.ValidationError:
+        return None
 
 
 def name(model_deployment: api.ModelDeployment, image: str = "") -> str:

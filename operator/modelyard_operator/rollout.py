@@ -19,10 +19,12 @@ class Target(msgspec.Struct, frozen=True):
     Attributes:
         revision: the revision to run; empty when that is unknown.
         failed: why it is not the one that is asked for; None when it is.
+        forbidden: which rule is against what was ready before, in words; empty when none is (`rollback`).
     """
 
     revision: str = ""
     failed: marks.Failed | None = None
+    forbidden: str = ""
 
 
 def choose(model_deployment: api.ModelDeployment, wanted: str, seen: Observed) -> Target:

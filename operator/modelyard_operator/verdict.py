@@ -65,6 +65,7 @@ def _of_rollback(visit: visits.Visit, pods: visits.Pods) -> Verdict:
         text += f" {pods.of(target).ready} of {max(pods.asked_for, pods.least)} pods of {target} are ready."
         also = failures.diagnose(target, visit.ours)  # its bytes may have changed since it was ready
         text += f" Pod {also.pod}: {also.reason}: {also.message}" if also else ""
+    text += f" {visit.target.forbidden}" if visit.target.forbidden else ""
     return Verdict("False", conditions.ROLLED_BACK, text, conditions.STALLED)
 
 
@@ -77,6 +78,7 @@ def _of_rollout(visit: visits.Visit, pods: visits.Pods, now: str) -> Verdict:
     told = lasting or failure
     if told is not None:
         text = f"Pod {told.pod}: {told.message}" if told.pod else told.message
+        text += f" {visit.target.forbidden}" if visit.target.forbidden else ""
         return Verdict("False", told.reason, text, conditions.STALLED if lasting else conditions.RECONCILING)
     wanted = pods.of(visit.revision)
     text = f"{wanted.ready} of {max(pods.asked_for, pods.least)} pods of revision {visit.revision} are ready"

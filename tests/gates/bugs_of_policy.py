@@ -10,16 +10,32 @@ BUGS: tuple[Bug, ...] = (
     Bug(
         "a revision that was left and breaks a rule by now is gone back to",
         f"{OPERATOR}/decision.py",
-        "if broken is not None and revisions.deployed(visit.ours) != visit.revision:",
-        "if broken is not None and not revisions.find(visit.revision, visit.ours.revisions):",
+        "not is_rolled_back and revisions.deployed(visit.ours) != visit.revision",
+        "not is_rolled_back and not revisions.find(visit.revision, visit.ours.revisions)",
         scenario("a revision that was left and that a rule forbids by now is not gone back to"),
     ),
     Bug(
         "a rule that is made later takes a model that serves out of the operator's care",
         f"{OPERATOR}/decision.py",
-        "if broken is not None and revisions.deployed(visit.ours) != visit.revision:",
+        "if broken is not None and is_to_start:",
         "if broken is not None:",
         scenario(_MADE_LATER),
+    ),
+    Bug(
+        "a failed rollout goes back to a revision that a rule forbids by now",
+        f"{OPERATOR}/decision.py",
+        "    target = rollback.within_rules(target, model_deployment, wanted, ours, settings.policy)\n",
+        "",
+        scenario("a failed update is not rolled back to a revision that a rule forbids by now"),
+    ),
+    Bug(
+        "a rule that is made after a rollback has the failed revision rolled out again",
+        f"{OPERATOR}/rollback.py",
+        "if revisions.deployed(seen) == target.revision:",
+        "if not target.revision:",
+        scenario(
+            "a rule that is made after a rollback is told, and what was gone back to serves and scales on"
+        ),
     ),
     Bug(
         "a rule that is broken by what serves is told to nobody",

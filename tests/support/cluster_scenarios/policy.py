@@ -7,6 +7,7 @@ import msgspec
 from modelyard_operator import config, naming, policyspec
 from modelyard_operator.objects import Kind
 from tests.support import cluster_world
+from tests.support.cluster_scenarios import rollback
 from tests.support.cluster_scenarios.registry import scenario
 from tests.support.cluster_world import World
 
@@ -127,6 +128,48 @@ async def gone_back(world: World) -> None:
     await assert_stalled(world, "requireDigest")
     assert await world.template_revision() == second
     assert (await world.conditions())["Available"] == "True PodsReady"
+
+
+@scenario("a failed update is not rolled back to a revision that a rule forbids by now")
+async def no_way_back(world: World) -> None:
+    first = await served(world, replicas=2, rollout=rollback.ROLLBACK)
+    world.with_settings(ruled(PINNED_ONLY))
+    broken = await rollback.failed(world, {**rollback.BROKEN, "digest": DIGEST})
+    await world.converge()
+    assert await world.template_revision() == broken
+    conditions = await world.conditions()
+    assert (conditions["Available"], conditions["Stalled"]) == ("True PodsReady", "True LoadFailed")
+    message = await world.message("Stalled")
+    told = f"It is not rolled back to {first}, which breaks a rule by now: policy.requireDigest: "
+    assert "is no pickle. " in message
+    assert told in message
+    before = await world.versions()
+    await world.visit()
+    assert await world.versions() == before
+    world.with_settings(ruled(policyspec.Policy()))
+    await world.converge()
+    assert await world.template_revision() == first
+    assert (await world.conditions())["Stalled"] == "True RolledBack"
+
+
+@scenario("a rule that is made after a rollback is told, and what was gone back to serves and scales on")
+async def rule_after_rollback(world: World) -> None:
+    first = await served(world, replicas=1, rollout=rollback.ROLLBACK)
+    await rollback.failed(world, {**rollback.BROKEN, "digest": DIGEST})
+    await world.converge()
+    await world.roll_out()
+    await world.remove_pods()
+    world.with_settings(ruled(PINNED_ONLY))
+    await world.scale(2)
+    await world.converge()
+    assert await world.template_revision() == first
+    assert (await world.deployment())["spec"]["replicas"] == 2
+    assert (await world.conditions())["Stalled"] == "True RolledBack"
+    told = f"Revision {first} breaks a rule by now and is left as it runs: policy.requireDigest: "
+    assert told in await world.message("Stalled")
+    await world.remove(Kind.DEPLOYMENT)
+    await world.converge()
+    assert await world.template_revision() != first
 
 
 @scenario("more pods than the rules allow are not started, and those there are are left")

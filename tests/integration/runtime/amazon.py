@@ -10,9 +10,6 @@ import dataclasses
 import datetime
 import http.server
 import json
-import select
-import socket
-import ssl
 import threading
 import urllib.parse
 from collections.abc import Iterator, Mapping
@@ -21,6 +18,7 @@ from pathlib import Path
 import httpx
 
 from tests.integration.runtime import artifact_servers, processes, sigv4
+from tests.support import webserver
 
 _STS_ACTION = "AssumeRoleWithWebIdentity"
 
@@ -73,23 +71,14 @@ def running(folder: Path, authority: Path, files: Mapping[str, bytes], token: st
         command, folder, lambda: httpx.get(f"{behind}/moto-api/").status_code == 200
     ):
         keys = json.loads(artifact_servers.run_script("amazon_setup.py", behind, folder / "files"))
-        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), http.server.BaseHTTPRequestHandler)
-        proxy = http.server.ThreadingHTTPServer(("127.0.0.1", 0), http.server.BaseHTTPRequestHandler)
-        urls = (f"https://127.0.0.1:{server.server_port}", f"http://127.0.0.1:{proxy.server_port}")
-        amazon = Amazon(*urls, authority / "ca.crt", token, **keys)
-        server.RequestHandlerClass = _door(amazon, behind)
-        proxy.RequestHandlerClass = _tunnel(amazon, server.server_port)
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(authority / "tls.crt", authority / "tls.key")
-        server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
-        for each in (server, proxy):
-            threading.Thread(target=each.serve_forever, daemon=True).start()
-        try:
+        amazon = Amazon("", "", authority / "ca.crt", token, **keys)
+        tls = webserver.tls_context(authority / "tls.crt", authority / "tls.key")
+        with (
+            webserver.serving(_door(amazon, behind), tls) as port,
+            webserver.serving(_tunnel(amazon, port)) as proxy_port,
+        ):
+            amazon.url, amazon.proxy = f"https://127.0.0.1:{port}", f"http://127.0.0.1:{proxy_port}"
             yield amazon
-        finally:
-            for each in (server, proxy):
-                each.shutdown()
-                each.server_close()
 
 
 def _tunnel(amazon: Amazon, port: int) -> type[http.server.BaseHTTPRequestHandler]:
@@ -98,17 +87,10 @@ def _tunnel(amazon: Amazon, port: int) -> type[http.server.BaseHTTPRequestHandle
             host = self.path.rpartition(":")[0]
             assert host.endswith(".amazonaws.com")
             amazon.tunnels.add(host)
-            with socket.create_connection(("127.0.0.1", port)) as door:
-                self.send_response(200)
-                self.end_headers()
-                pair = {self.connection: door, door: self.connection}
-                while True:
-                    for side in select.select(list(pair), [], [])[0]:
-                        received = side.recv(65536)
-                        if not received:
-                            self.close_connection = True
-                            return
-                        pair[side].sendall(received)
+            self.send_response(200)
+            self.end_headers()
+            webserver.pass_on(self.connection, ("127.0.0.1", port))
+            self.close_connection = True
 
         def log_message(self, *_: object) -> None:
             pass

@@ -7,20 +7,33 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from tests.support import webserver
+
+_BEAT_SECONDS = 0.25
+
 
 class FileServer:
-    """A server on loopback.
+    """A server on loopback, or on another address of this machine.
 
     Attributes:
         routes: path (without query) → function that answers through the handler it is given.
         requests: the paths with query, in the order in which they came.
         authorizations: the Authorization header of each request, or None.
+        port: where it listens while it is running.
+        url: the same as a URL.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, host: str = webserver.LOOPBACK) -> None:
+        self._host = host
         self.routes: dict[str, Callable[[Any], None]] = {}
         self.requests: list[str] = []
         self.authorizations: list[str | None] = []
+        self.port = 0
+        self.url = ""
+
+    @contextlib.contextmanager
+    def running(self) -> Iterator["FileServer"]:
+        """Serves while the block runs."""
         outer = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -34,21 +47,9 @@ class FileServer:
             def log_message(self, *_: object) -> None:
                 pass
 
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self.port: int = self._server.server_address[1]
-        self.url = f"http://127.0.0.1:{self.port}"
-        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
-
-    @contextlib.contextmanager
-    def running(self) -> Iterator["FileServer"]:
-        """Serves while the block runs."""
-        self._thread.start()
-        try:
+        with webserver.serving(Handler, host=self._host) as self.port:
+            self.url = f"http://{self._host}:{self.port}"
             yield self
-        finally:
-            self._server.shutdown()
-            self._server.server_close()
 
 
 def answer_code(code: int) -> Callable[[Any], None]:
@@ -71,6 +72,23 @@ def answer_zeros(size_bytes: int) -> Callable[[Any], None]:
         chunk = b"\x80\x04" + bytes(1024**2 - 2)
         for start in range(0, size_bytes, len(chunk)):
             handler.wfile.write(chunk[: size_bytes - start])
+
+    return answer
+
+
+def answer_slowly(content: bytes, bytes_per_second: int, is_over: threading.Event) -> Callable[[Any], None]:
+    """Sends content at a bounded rate, and the rest of it at once when that is over."""
+
+    def answer(handler: Any) -> None:
+        handler.send_response(200)
+        handler.send_header("content-length", str(len(content)))
+        handler.end_headers()
+        sent = 0
+        while sent < len(content) and not is_over.wait(_BEAT_SECONDS):
+            end = sent + int(bytes_per_second * _BEAT_SECONDS)
+            handler.wfile.write(content[sent:end])
+            sent = end
+        handler.wfile.write(content[sent:])
 
     return answer
 

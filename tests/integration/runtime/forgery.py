@@ -200,12 +200,16 @@ class Network:
 
     def _serve(self, client: socket.socket, port: int) -> None:
         try:
-            client.settimeout(5)
+            client.settimeout(30)
             served = self._context.wrap_socket(client, server_side=True) if port == TLS_PORT else client
-            head = served.recv(65536).decode("latin-1")
-            self.logins += [line for line in head.split("\r\n") if line.lower().startswith("authorization:")]
-            served.sendall(_answer(head.split(" ")[1]).encode())
-            served.close()
+            with served, served.makefile("rb") as content:
+                lines = itertools.takewhile(
+                    bytes.strip, content
+                )  # to the empty one, or as far as the client gets
+                head = [line.decode("latin-1").rstrip() for line in lines]
+                self.logins += [line for line in head if line.lower().startswith("authorization:")]
+                if head:
+                    served.sendall(_answer(head[0].split(" ")[1]).encode())
         except OSError:
             client.close()
 

@@ -11,10 +11,11 @@ import hashlib
 import http.server
 import json
 import re
-import threading
 import urllib.parse
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
+
+from tests.support import webserver
 
 COMMIT, OLDER = "c" * 40, "a" * 40
 TOKEN = "hf_canary"
@@ -78,27 +79,19 @@ def is_large(path: str) -> bool:
 
 
 @contextlib.contextmanager
-def running(repositories: Mapping[str, Repository]) -> Iterator[Hub]:
-    """Runs a hub on loopback, its storage under another name."""
+def running(repositories: Mapping[str, Repository], host: str = webserver.LOOPBACK) -> Iterator[Hub]:
+    """Runs a hub on an address of this machine; on loopback its storage has another name."""
     hub = Hub(repositories=dict(repositories))
-    with _server(_HubHandler, hub) as port, _server(_StorageHandler, hub) as storage_port:
-        hub.url, hub.storage_url = f"http://127.0.0.1:{port}", f"http://localhost:{storage_port}"
+    hub_handler, storage_handler = (
+        type(kind.__name__, (kind,), {"hub": hub}) for kind in (_HubHandler, _StorageHandler)
+    )
+    storage_host = "localhost" if host == webserver.LOOPBACK else host
+    with (
+        webserver.serving(hub_handler, host=host) as port,
+        webserver.serving(storage_handler, host=host) as storage_port,
+    ):
+        hub.url, hub.storage_url = f"http://{host}:{port}", f"http://{storage_host}:{storage_port}"
         yield hub
-
-
-@contextlib.contextmanager
-def _server(kind: type["_Handler"], hub: Hub) -> Iterator[int]:
-    handler = type(kind.__name__, (kind,), {"hub": hub})
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield server.server_address[1]
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):

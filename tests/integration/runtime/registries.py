@@ -7,7 +7,6 @@ import hashlib
 import http.server
 import json
 import subprocess
-import threading
 import time
 import urllib.parse
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,10 +18,11 @@ import httpx
 from bench import environments
 from devcluster import packages
 from tests.integration.runtime import artifact_servers, processes
+from tests.support import webserver
 
 USER, PASSWORD = "puller", "canary-of-oci"
 # The registry takes bcrypt alone, which Python has not; of PASSWORD.
-_HTPASSWD = f"{USER}:$2b$04$JfKsW/gxbgQ9bzeH9iGbv.rcKt063glzmIRehm5i47N6SH4493bgy\n"
+HTPASSWD = f"{USER}:$2b$04$JfKsW/gxbgQ9bzeH9iGbv.rcKt063glzmIRehm5i47N6SH4493bgy\n"
 _SERVICE, _ISSUER = "registry.test", "token-service.test"
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 INDEX = "application/vnd.oci.image.index.v1+json"
@@ -111,6 +111,12 @@ class Registry:
         answer.raise_for_status()
         return f"sha256:{hashlib.sha256(content).hexdigest()}"
 
+    def digest(self, repository: str, tag: str) -> str:
+        """Gives the digest of what a tag names."""
+        answer = httpx.head(f"{self.url}/v2/{repository}/manifests/{tag}", headers={"accept": MANIFEST})
+        digest: str = answer.raise_for_status().headers["docker-content-digest"]
+        return digest
+
     def blob_path(self, digest: str) -> Path:
         """Where a blob's bytes are on its disk."""
         hexadecimal = digest.removeprefix("sha256:")
@@ -118,12 +124,13 @@ class Registry:
 
 
 @contextlib.contextmanager
-def running(folder: Path, auth: str = "", tls: bool = False) -> Iterator[Registry]:
+def running(
+    folder: Path, auth: str = "", tls: bool = False, address: str = processes.LOOPBACK
+) -> Iterator[Registry]:
     """Runs a registry that asks for nothing, for a password (`basic`) or for a token (`token`)."""
     packages.require("registry")
     folder.mkdir(parents=True, exist_ok=True)
-    port = processes.free_port()
-    host = f"127.0.0.1:{port}"
+    host = f"{address}:{processes.free_port(address)}"
     certificate, key = folder / "tls.crt", folder / "tls.key"
     settings: dict[str, Any] = {
         "version": "0.1",
@@ -132,12 +139,12 @@ def running(folder: Path, auth: str = "", tls: bool = False) -> Iterator[Registr
         "http": {"addr": host, "secret": "of-the-tests"},
     }
     if tls:
-        make_certificate(certificate, key)
+        make_certificate(certificate, key, address)
         settings["http"]["tls"] = {"certificate": str(certificate), "key": str(key)}
     service: TokenService | None = None
     with contextlib.ExitStack() as stack:
         if auth == "basic":
-            (folder / "htpasswd").write_text(_HTPASSWD)
+            (folder / "htpasswd").write_text(HTPASSWD)
             settings["auth"] = {"htpasswd": {"realm": "of-the-tests", "path": str(folder / "htpasswd")}}
         elif auth == "token":
             service = stack.enter_context(token_service(folder / "tokens"))
@@ -178,11 +185,11 @@ def save_image(reference: str, target: str, dockerfile: Path, context: Path, scr
         subprocess.run(["buildah", *store, *command], check=True, capture_output=True)
 
 
-def make_certificate(certificate: Path, key: Path) -> None:
-    """Makes a key and a certificate for 127.0.0.1 that is its own authority."""
+def make_certificate(certificate: Path, key: Path, address: str = processes.LOOPBACK) -> None:
+    """Makes a key and a certificate for an address that is its own authority."""
     subprocess.run(
         ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=registry",
-         "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", certificate],
+         "-addext", f"subjectAltName=IP:{address}", "-keyout", key, "-out", certificate],
         check=True, capture_output=True,
     )  # fmt: skip
 
@@ -229,17 +236,10 @@ def token_service(folder: Path) -> Iterator[TokenService]:
         def log_message(self, *_: object) -> None:
             pass
 
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    service = TokenService(f"http://127.0.0.1:{server.server_address[1]}/token", certificate)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
+    service = TokenService("", certificate)
+    with webserver.serving(Handler) as port:
+        service.url = f"http://127.0.0.1:{port}/token"
         yield service
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 def _token(query: Mapping[str, Sequence[str]], is_known: bool, service: TokenService, key: Path) -> str:

@@ -9,8 +9,6 @@ import contextlib
 import dataclasses
 import http.server
 import json
-import ssl
-import threading
 import time
 import urllib.parse
 from collections.abc import Iterator
@@ -18,7 +16,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.runtime import artifact_servers, certificates, processes, test_fetch_azure
+from tests.integration.runtime import (
+    artifact_servers,
+    azure_account,
+    certificates,
+    processes,
+    test_fetch_azure,
+)
+from tests.support import webserver
 
 TENANT, CLIENT, SECRET, FEDERATED = "tenant-1", "client-1", "canary-of-a-client", "canary-of-the-kubelet"
 BLOB = "az://models/iris/model.joblib"
@@ -36,15 +41,15 @@ class Azure:
 
 @pytest.fixture(scope="module")
 def azure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Azure]:
-    """Both servers, with the containers of `test_fetch_azure.fill`."""
+    """Both servers, with the containers of `azure_account.fill`."""
     folder = tmp_path_factory.mktemp("azure")
     certificates.authority(folder)
     certificates.certificate(folder, "azure")
     options = ("--cert", folder / "tls.crt", "--key", folder / "tls.key", "--oauth", "basic")
     with artifact_servers.azurite(
-        folder / "azurite", test_fetch_azure.ACCOUNT, test_fetch_azure.KEY, *options
+        folder / "azurite", azure_account.ACCOUNT, azure_account.KEY, *options
     ) as endpoint:
-        test_fetch_azure.fill(endpoint)
+        azure_account.fill(endpoint, test_fetch_azure.FILES)
         azure = Azure(endpoint, "", (folder / "ca.crt").read_text())
         with _token_service(azure, folder):
             yield azure
@@ -73,17 +78,9 @@ def _token_service(azure: Azure, folder: Path) -> Iterator[None]:
         def log_message(self, *_: object) -> None:
             pass
 
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(folder / "tls.crt", folder / "tls.key")
-    server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    azure.authority = f"https://127.0.0.1:{server.server_port}"
-    try:
+    with webserver.serving(Handler, webserver.tls_context(folder / "tls.crt", folder / "tls.key")) as port:
+        azure.authority = f"https://127.0.0.1:{port}"
         yield
-    finally:
-        server.shutdown()
-        server.server_close()
 
 
 def _token() -> str:
@@ -101,7 +98,7 @@ def _token() -> str:
 def _fetch_as_application(azure: Azure, folder: Path, **changes: str) -> processes.Ended:
     azure.asked.clear()
     keys = {
-        "AZURE_STORAGE_ACCOUNT_NAME": test_fetch_azure.ACCOUNT,
+        "AZURE_STORAGE_ACCOUNT_NAME": azure_account.ACCOUNT,
         "AZURE_STORAGE_ENDPOINT": azure.endpoint,
         "AZURE_AUTHORITY_HOST": azure.authority,
         "AZURE_TENANT_ID": TENANT,
@@ -125,7 +122,7 @@ def _fetch_in_pod(azure: Azure, folder: Path, token: str = FEDERATED, **secret: 
     variables = processes.environment(
         folder, MODEL_URI=BLOB, LOG_LEVEL="debug", CA_BUNDLE=azure.ca, **given
     ) | {
-        "AZURE_STORAGE_ACCOUNT_NAME": test_fetch_azure.ACCOUNT,
+        "AZURE_STORAGE_ACCOUNT_NAME": azure_account.ACCOUNT,
         "AZURE_STORAGE_ENDPOINT": azure.endpoint,
         "AZURE_AUTHORITY_HOST": azure.authority,
         "AZURE_TENANT_ID": TENANT,

@@ -1,16 +1,15 @@
 """`fetch` with TLS: whom it trusts, what it says of certificates, and the administrator's proxy."""
 
 import contextlib
+import dataclasses
 import http.server
-import socket
-import ssl
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.integration.runtime import certificates, fileserver, processes
+from tests.support import webserver
 
 SMALL = b"\x80\x04" + b"model" * 1000
 
@@ -43,18 +42,9 @@ def _tls(folder: Path, name: str) -> Iterator[int]:
         def log_message(self, *_: object) -> None:
             pass
 
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(folder / f"{name}.crt", folder / f"{name}.key")
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.socket = context.wrap_socket(server.socket, server_side=True)
-    server.handle_error = lambda *_: None  # type: ignore[method-assign]
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield server.server_address[1]
-    finally:
-        server.shutdown()
-        server.server_close()
+    tls = webserver.tls_context(folder / f"{name}.crt", folder / f"{name}.key")
+    with webserver.serving(Handler, tls) as port:
+        yield port
 
 
 def test_an_authority_of_ones_own_is_trusted_by_the_secret_or_by_the_administrator(
@@ -113,60 +103,40 @@ def test_a_bundle_without_a_certificate_is_told(web: fileserver.FileServer, tmp_
     assert "MODELYARD_CA_BUNDLE" in ended.termination["message"]
 
 
+@dataclasses.dataclass
 class ConnectProxy:
     """The administrator's proxy: takes CONNECT with a login and passes everything on.
 
     Attributes:
+        port: where it listens.
         asked: the targets it was asked for.
     """
 
-    def __init__(self, login: str) -> None:
-        self.asked: list[str] = []
-        self._login = login
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port: int = self._listener.getsockname()[1]
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def _accept(self) -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                client, _ = self._listener.accept()
-                threading.Thread(target=self._serve, args=(client,), daemon=True).start()
-
-    def _serve(self, client: socket.socket) -> None:
-        head = client.recv(65536).decode()
-        target = head.split(" ")[1]
-        self.asked.append(target)
-        if f"Proxy-Authorization: {self._login}" not in head:
-            client.sendall(b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n")
-            client.close()
-            return
-        host, _, port = target.rpartition(":")
-        server = socket.create_connection((host, int(port)))
-        client.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
-        back = threading.Thread(target=_pump, args=(server, client), daemon=True)
-        back.start()
-        _pump(client, server)
-        back.join(10)
-        client.close()
-        server.close()
-
-    def close(self) -> None:
-        self._listener.close()
-
-
-def _pump(origin: socket.socket, target: socket.socket) -> None:
-    with contextlib.suppress(OSError):
-        while data := origin.recv(65536):
-            target.sendall(data)
-        target.shutdown(socket.SHUT_WR)
+    port: int = 0
+    asked: list[str] = dataclasses.field(default_factory=list)
 
 
 @pytest.fixture
 def proxy() -> Iterator[ConnectProxy]:
-    one = ConnectProxy(fileserver.basic("me", "canary"))
-    yield one
-    one.close()
+    one = ConnectProxy()
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_CONNECT(self) -> None:
+            one.asked.append(self.path)
+            self.close_connection = True
+            if self.headers.get("proxy-authorization") != fileserver.basic("me", "canary"):
+                self.send_error(407)
+                return
+            host, _, port = self.path.rpartition(":")
+            self.send_response(200)
+            self.end_headers()
+            webserver.pass_on(self.connection, (host, int(port)))
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with webserver.serving(Handler) as one.port:
+        yield one
 
 
 def test_tls_goes_through_the_administrators_proxy(signed: Path, tmp_path: Path, proxy: ConnectProxy) -> None:

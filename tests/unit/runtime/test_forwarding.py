@@ -1,8 +1,8 @@
 """The proxy for libraries: one request to a connection, nothing for strangers, and what it met is remembered."""
 
-import contextlib
+import dataclasses
 import socket
-import threading
+import socketserver
 import urllib.parse
 from collections.abc import Iterator
 
@@ -11,46 +11,36 @@ import pytest
 
 from modelyard_runtime import errors
 from modelyard_runtime.artifact import addresses, egress, identity
+from tests.support import webserver
 
 ALLOWED = egress.Policy(allowed=addresses.parse_allowed("127.0.0.0/8"))
 
 
+@dataclasses.dataclass
 class Server:
     """Answers every request on a connection, and never ends one.
 
     Attributes:
+        port: where it listens.
         received: what it was sent, in order.
     """
 
-    def __init__(self) -> None:
-        self.received: list[bytes] = []
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port: int = self._listener.getsockname()[1]
-        threading.Thread(target=self._run, daemon=True).start()
-
-    def _run(self) -> None:
-        while True:
-            try:
-                client, _ = self._listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._serve, args=(client,), daemon=True).start()
-
-    def _serve(self, client: socket.socket) -> None:
-        with client, contextlib.suppress(ConnectionError):  # the proxy may cut the connection with bytes under way
-            while data := client.recv(65536):
-                self.received.append(data)
-                client.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
-
-    def close(self) -> None:
-        self._listener.close()
+    port: int = 0
+    received: list[bytes] = dataclasses.field(default_factory=list)
 
 
 @pytest.fixture
 def server() -> Iterator[Server]:
     one = Server()
-    yield one
-    one.close()
+
+    class Handler(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            while data := self.request.recv(65536):
+                one.received.append(data)
+                self.request.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+
+    with webserver.serving(Handler) as one.port:
+        yield one
 
 
 def _connection(door: egress.Egress) -> socket.socket:

@@ -118,7 +118,7 @@ class _Operator:
             asyncio.create_task(self._announce(), name="announce"),
             asyncio.create_task(self.children.run(self.pulse.beat), name="children"),
         ]
-        sink = handlers.Sink(self.seen, self.memory, self.queue.add)
+        sink = handlers.Sink(self.seen, self.memory, self.queue.renew)
         resources = handlers.run(self.link, self.settings, sink, (self.begun, self.stop))
         watches = asyncio.create_task(resources, name="watches")
         parts.append(watches)

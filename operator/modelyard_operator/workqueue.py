@@ -4,7 +4,7 @@
 requeue:
     Waiting     again after the seconds it names
     Stalled     not again before the next event or resync
-    otherwise   again after 1 s, doubling up to 5 min, with jitter
+    otherwise   again after 1 s, doubling up to 5 min, with jitter; a change of the resource begins at 1 s again
 It knows neither Kubernetes nor what a reconcile does.
 """
 
@@ -55,6 +55,11 @@ class WorkQueue:
             self._lines.setdefault(key[0], {})[key] = None
             self._metrics.queue_depth.set(len(self._due))
             self._wake_one()
+
+    def renew(self, key: Key) -> None:
+        """Make a key due now because its resource has changed: how often the last one failed says nothing of it."""
+        self._failures.pop(key, None)
+        self.add(key)
 
     def add_after(self, key: Key, seconds: float) -> None:
         """Make a key due in a while; an earlier time that is set already stays."""

@@ -155,6 +155,19 @@ def test_errors_are_retried_with_growing_patience_and_success_forgets_them() -> 
     virtual_time.run(story())
 
 
+def test_a_change_of_the_resource_does_not_wait_for_what_failed_before_it() -> None:
+    async def story() -> None:
+        visits: list[tuple[float, workqueue.Key]] = []
+        queue = workqueue.WorkQueue(recording(visits, *[ValueError("a bug")] * 9), metrics.Metrics())
+        queue.add(A)
+        asyncio.get_running_loop().call_later(50, queue.renew, A)
+        await work(queue, 60)
+        after = [when for when, _key in visits if when >= 50]
+        assert 0.75 <= after[1] - after[0] <= 1.25
+
+    virtual_time.run(story())
+
+
 def test_the_api_servers_own_wish_to_wait_is_granted() -> None:
     async def story() -> None:
         visits: list[tuple[float, workqueue.Key]] = []

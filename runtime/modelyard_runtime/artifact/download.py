@@ -5,11 +5,13 @@ the network, hardly ever this process.
 """
 
 import concurrent.futures
+import contextlib
 import dataclasses
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
-from modelyard_runtime import cpu, memory
+from modelyard_runtime import cpu, errors, memory
 from modelyard_runtime.artifact import digest as digests
 from modelyard_runtime.artifact import progress, retrying, source, transfer, volume
 
@@ -31,6 +33,13 @@ def fetch_artifact(
     origin: source.Source, staged: Path, limit_bytes: int, shown: str, sleep: retrying.Sleep = time.sleep
 ) -> Downloaded:
     """Writes an artifact to `staged`, a file or a folder, and gives its digest and size; raises `StartFailure`."""
+    with _naming(shown):
+        return _fetch_artifact(origin, staged, limit_bytes, shown, sleep)
+
+
+def _fetch_artifact(
+    origin: source.Source, staged: Path, limit_bytes: int, shown: str, sleep: retrying.Sleep
+) -> Downloaded:
     means = transfer.Means(volume.Budget(limit_bytes), progress.Progress(shown), sleep)
     listing = retrying.run(origin.list_files, sleep)
     known_bytes = sum(file.size_bytes or 0 for file in listing.files)
@@ -49,11 +58,23 @@ def fetch_file(
     origin: source.Source, target: Path, limit_bytes: int, shown: str, sleep: retrying.Sleep = time.sleep
 ) -> source.Listing:
     """Writes the one file that a URI names beside the artifact; a folder is left alone, and told by the listing."""
-    listing = retrying.run(origin.list_files, sleep)
-    if not listing.is_folder:
-        means = transfer.Means(volume.Budget(limit_bytes), progress.Progress(shown), sleep)
-        transfer.fetch_file(origin, listing.files[0], target, means)
+    with _naming(shown):
+        listing = retrying.run(origin.list_files, sleep)
+        if not listing.is_folder:
+            means = transfer.Means(volume.Budget(limit_bytes), progress.Progress(shown), sleep)
+            transfer.fetch_file(origin, listing.files[0], target, means)
     return listing
+
+
+@contextlib.contextmanager
+def _naming(shown: str) -> Iterator[None]:
+    """Lets every failure name the URI: what goes wrong between a server and the disk does not know it."""
+    try:
+        yield
+    except errors.StartFailure as failure:
+        if shown in failure.message:
+            raise
+        raise errors.StartFailure(failure.reason, f"{shown}: {failure.message}") from failure
 
 
 def connections() -> int:

@@ -129,6 +129,21 @@ def _follow(url: Url, location: str) -> Url:
     return following
 
 
+def read_body(answer: urllib3.BaseHTTPResponse, limit_bytes: int) -> bytes:
+    """Gives a body that is no file, or one byte more than the limit of what is longer.
+
+    Raises urllib3's errors, also for a body that ends before its announced length: of a single `read` the client gives
+    what came, and tells only the next one.
+    """
+    content = bytearray()
+    while len(content) <= limit_bytes:
+        part = answer.read(limit_bytes + 1 - len(content), decode_content=False)
+        if not part:
+            break
+        content += part
+    return bytes(content)
+
+
 def _bracketed(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 

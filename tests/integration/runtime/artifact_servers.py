@@ -1,4 +1,4 @@
-"""The real servers that artifacts come from, each in a folder of its own and on a free loopback port.
+"""The real servers that artifacts come from, each in a folder of its own and on a free port (of loopback, unless told).
 
 What they run is locked: Go modules by devcluster, Python packages in artifact_servers.txt, Azurite's by
 azurite/package-lock.json. All but the Go ones live in environments below devcluster's cache, made once.
@@ -89,13 +89,15 @@ def s3(
 
 
 @contextlib.contextmanager
-def gcs(folder: Path, files: Mapping[str, bytes], bucket: str = "models") -> Iterator[str]:
+def gcs(
+    folder: Path, files: Mapping[str, bytes], bucket: str = "models", host: str = processes.LOOPBACK
+) -> Iterator[str]:
     """A Google Cloud Storage server that asks nobody who they are, with a bucket of files; gives its URL."""
-    port = processes.free_port()
-    url = f"http://127.0.0.1:{port}"
+    port = processes.free_port(host)
+    url = f"http://{host}:{port}"
     command: list[str | Path] = [
-        toolchain.binary("fake-gcs-server"), "-scheme", "http", "-host", "127.0.0.1", "-port", str(port),
-        "-backend", "memory", "-public-host", f"127.0.0.1:{port}",
+        toolchain.binary("fake-gcs-server"), "-scheme", "http", "-host", host, "-port", str(port),
+        "-backend", "memory", "-public-host", f"{host}:{port}",
     ]  # fmt: skip
     with running(command, folder, lambda: httpx.get(f"{url}/storage/v1/b?project=p").status_code == 200):
         httpx.post(f"{url}/storage/v1/b?project=p", json={"name": bucket}).raise_for_status()
@@ -109,15 +111,17 @@ def gcs(folder: Path, files: Mapping[str, bytes], bucket: str = "models") -> Ite
 
 
 @contextlib.contextmanager
-def azurite(folder: Path, account: str, key: str, *options: str | Path) -> Iterator[str]:
+def azurite(
+    folder: Path, account: str, key: str, *options: str | Path, host: str = processes.LOOPBACK
+) -> Iterator[str]:
     """Azure's emulator with one account, whose key is base64; gives the URL of its blobs.
 
     `options` are further ones of the emulator, such as a certificate; with one the URL is https.
     """
-    port = processes.free_port()
-    url = f"{'https' if '--cert' in options else 'http'}://127.0.0.1:{port}"
+    port = processes.free_port(host)
+    url = f"{'https' if '--cert' in options else 'http'}://{host}:{port}"
     command: list[str | Path] = [
-        *_azurite_program(), "--blobHost", "127.0.0.1", "--blobPort", str(port),
+        *_azurite_program(), "--blobHost", host, "--blobPort", str(port),
         "--location", folder, "--disableTelemetry", *options,
     ]  # fmt: skip
 
@@ -129,11 +133,11 @@ def azurite(folder: Path, account: str, key: str, *options: str | Path) -> Itera
 
 
 @contextlib.contextmanager
-def mlflow(folder: Path, *options: str, **environ: str) -> Iterator[str]:
+def mlflow(folder: Path, *options: str, host: str = processes.LOOPBACK, **environ: str) -> Iterator[str]:
     """An MLflow tracking server with its registry, which passes artifacts on from a folder; gives its URL."""
-    url = f"http://127.0.0.1:{processes.free_port()}"
+    url = f"http://{host}:{processes.free_port(host)}"
     command: list[str | Path] = [
-        python().parent / "mlflow", "server", "--host", "127.0.0.1", "--port", url.rpartition(":")[2], "--workers", "1",
+        python().parent / "mlflow", "server", "--host", host, "--port", url.rpartition(":")[2], "--workers", "1",
         "--backend-store-uri", f"sqlite:///{folder}/tracking.db", "--artifacts-destination", folder / "artifacts",
         *options,
     ]  # fmt: skip

@@ -18,6 +18,7 @@ import joblib
 
 from tests.support import waiting
 
+LOOPBACK = "127.0.0.1"
 COMMAND = Path(sys.executable).parent / "modelyard-runtime"
 
 
@@ -213,10 +214,10 @@ def serving(folder: Path, estimator: object, name: str = "m", **variables: str) 
         server.close()
 
 
-def free_port() -> int:
-    """A port nobody listens on at the moment."""
+def free_port(host: str = LOOPBACK) -> int:
+    """A port of an address of this machine that nobody listens on at the moment."""
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
+        probe.bind((host, 0))
         port: int = probe.getsockname()[1]
         return port
 

@@ -1,20 +1,14 @@
 """`fetch` from Azure Blob Storage, as Azurite plays it: Azure's own emulator."""
 
 import base64
-import datetime
-import hashlib
-import hmac
-import urllib.parse
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 import pytest
 
-from tests.integration.runtime import artifact_servers, processes
+from tests.integration.runtime import artifact_servers, azure_account, processes
 
-ACCOUNT = "modelyardtest"
-KEY = base64.b64encode(b"canary-of-azure").decode()
+ACCOUNT, KEY = azure_account.ACCOUNT, azure_account.KEY
 FILES = {
     "iris/model.joblib": b"\x80\x04model",
     "iris/deep/notes.txt": b"notes",
@@ -23,39 +17,11 @@ FILES = {
 }
 
 
-def sas_token(permissions: str = "rl", minutes: int = 30) -> str:
-    """A token that lets its holder do something with the whole account for a while, signed as Azure documents it."""
-    expiry = datetime.datetime.now(datetime.UTC) + datetime.timedelta(minutes=minutes)
-    fields = {
-        "sv": "2022-11-02", "ss": "b", "srt": "sco", "sp": permissions, "se": expiry.strftime("%Y-%m-%dT%H:%M:%SZ"),
-    }  # fmt: skip
-    lines = (ACCOUNT, permissions, "b", "sco", "", fields["se"], "", "", fields["sv"], "", "")
-    signature = hmac.new(base64.b64decode(KEY), "\n".join(lines).encode(), hashlib.sha256).digest()
-    return urllib.parse.urlencode({**fields, "sig": base64.b64encode(signature).decode()})
-
-
-def fill(endpoint: str) -> None:
-    """Makes the private container `models` and the public one `public`, with FILES in both."""
-    with httpx.Client(verify=False) as client:  # noqa: S501 - it is ours
-        for container in ("models", "public"):
-            headers = {"x-ms-blob-public-access": "container"} if container == "public" else {}
-            made = client.put(
-                f"{endpoint}/{container}?restype=container&{sas_token('rwlac')}", headers=headers
-            )
-            made.raise_for_status()
-            for name, content in FILES.items():
-                client.put(
-                    f"{endpoint}/{container}/{urllib.parse.quote(name)}?{sas_token('rwlac')}",
-                    content=content,
-                    headers={"x-ms-blob-type": "BlockBlob"},
-                ).raise_for_status()
-
-
 @pytest.fixture(scope="module")
 def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """An account with the containers of `fill`."""
     with artifact_servers.azurite(tmp_path_factory.mktemp("azurite"), ACCOUNT, KEY) as url:
-        fill(url)
+        azure_account.fill(url, FILES)
         yield url
 
 
@@ -80,8 +46,11 @@ def test_a_blob_arrives_whatever_its_name(endpoint: str, tmp_path: Path, name: s
 
 WAYS = {
     "the account's key": ("models", {"AZURE_STORAGE_ACCOUNT_KEY": KEY}),
-    "a token": ("models", {"AZURE_STORAGE_SAS_TOKEN": sas_token()}),
-    "a token with its question mark": ("models", {"AZURE_STORAGE_SAS_TOKEN": "?" + sas_token()}),
+    "a token": ("models", {"AZURE_STORAGE_SAS_TOKEN": azure_account.sas_token()}),
+    "a token with its question mark": (
+        "models",
+        {"AZURE_STORAGE_SAS_TOKEN": "?" + azure_account.sas_token()},
+    ),
     "nothing, of a public container": ("public", {}),
 }
 
@@ -117,11 +86,13 @@ FAILURES: dict[str, tuple[str, dict[str, str], int, str, tuple[str, ...]]] = {
     ),
     "no key": (BLOB, {"AZURE_STORAGE_ACCOUNT_KEY": ""}, 77, "AccessDenied", ("no credentials were given",)),
     "a token that has expired": (
-        BLOB, {"AZURE_STORAGE_ACCOUNT_KEY": "", "AZURE_STORAGE_SAS_TOKEN": sas_token(minutes=-5)}, 77, "AccessDenied",
+        BLOB, {"AZURE_STORAGE_ACCOUNT_KEY": "", "AZURE_STORAGE_SAS_TOKEN": azure_account.sas_token(minutes=-5)},
+        77, "AccessDenied",
         ("the given credentials do not allow it", "AZURE_STORAGE_SAS_TOKEN"),
     ),
     "a token that may only write": (
-        BLOB, {"AZURE_STORAGE_ACCOUNT_KEY": "", "AZURE_STORAGE_SAS_TOKEN": sas_token("w")}, 77, "AccessDenied",
+        BLOB, {"AZURE_STORAGE_ACCOUNT_KEY": "", "AZURE_STORAGE_SAS_TOKEN": azure_account.sas_token("w")},
+        77, "AccessDenied",
         ("(AuthorizationPermissionMismatch)",),
     ),
     "a key that is no base64": (

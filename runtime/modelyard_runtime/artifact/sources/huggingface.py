@@ -95,7 +95,7 @@ class _Hub:
         with self._get(path, {}) as answer:
             if answer.status != 200:
                 raise self._failure(answer)
-            content = answer.read(hubmodel.MAX_BYTES + 1, decode_content=False)
+            content = web.read_body(answer, hubmodel.MAX_BYTES)
         if len(content) > hubmodel.MAX_BYTES:
             raise errors.StartFailure(
                 errors.Reason.ARTIFACT_TOO_LARGE,

@@ -60,7 +60,7 @@ class Server:
         try:
             answer = self._client.get(self._at(path, query), _HEADERS, self._authorization)
             try:
-                status, content = answer.status, answer.read(_MAX_ANSWER_BYTES + 1, decode_content=False)
+                status, content = answer.status, web.read_body(answer, _MAX_ANSWER_BYTES)
             finally:
                 answer.close()
         except (urllib3.exceptions.HTTPError, OSError) as error:

@@ -62,6 +62,7 @@ class OciSource:
         found = ocimanifest.read(content, self._shown, machine)
         if isinstance(found, ocimanifest.Descriptor):
             content = self._repository.manifest(found.digest, found.digest)
+            ocimanifest.check_size(found, content, self._shown)
             found = ocimanifest.read(content, self._shown, machine)
         if isinstance(found, ocimanifest.Descriptor):
             raise errors.StartFailure(

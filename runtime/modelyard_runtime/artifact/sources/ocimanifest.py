@@ -109,6 +109,16 @@ def read(content: bytes, shown: str, machine: str) -> Artifact | Descriptor:
     return _artifact(document.layers or [], shown)
 
 
+def check_size(described: Descriptor, content: bytes, shown: str) -> None:
+    """Raises `StartFailure` for a manifest of another size than its index says."""
+    if described.size != len(content):
+        raise _unusable(
+            shown,
+            f"its index gives the manifest {described.digest} {described.size} bytes, and it has {len(content)}; push "
+            "it again",
+        )
+
+
 def _choose(manifests: list[Descriptor], shown: str, machine: str) -> Descriptor:
     """Gives the one manifest of an index, or the one for this machine; what only attests to another is left out."""
     images = [one for one in manifests if not _is_attestation(one)]

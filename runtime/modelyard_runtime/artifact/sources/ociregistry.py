@@ -175,7 +175,7 @@ class Repository:
     def _body(self, answer: urllib3.BaseHTTPResponse, limit_bytes: int, what: str) -> bytes:
         if answer.status != 200:
             raise faults.of_status(answer.status, self._place)
-        content = answer.read(limit_bytes + 1, decode_content=False)
+        content = web.read_body(answer, limit_bytes)
         if len(content) > limit_bytes:
             raise errors.StartFailure(
                 errors.Reason.ARTIFACT_TOO_LARGE,

@@ -22,12 +22,15 @@ _Floats = npt.NDArray[np.float64]
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Figures:
-    """One feature's figures over the sample; mean and variance are of the values that are numbers and not missing."""
+    """One feature's figures over the sample; mean and variance are of the values that are numbers and not missing.
+
+    `out_of_range` is None where nobody knows between which values the training data lay.
+    """
 
     feature: str
     rows: int
     missing: int
-    out_of_range: int
+    out_of_range: int | None
     mean: float
     variance: float
 
@@ -80,7 +83,7 @@ class Drift:
                 feature.name,
                 self._rows,
                 int(self._missing[index]),
-                int(self._outside[index]),
+                None if feature.low is None and feature.high is None else int(self._outside[index]),
                 float(self._mean[index]) if counted else float("nan"),
                 float(self._squares[index] / counted) if counted else float("nan"),
             )

@@ -1,6 +1,6 @@
 """What the runtime counts, in Prometheus form, in a registry of its own.
 
-Made once by `server`; `http.guard`, `dispatching` and `service` write to it, `http.health` renders it.
+Made once by `server`; `http.guard`, `dispatching` and `service` write to it, `http.answers` renders it.
 Labels are closed sets: nothing a caller sends becomes a label value. What is counted for each request is a number on
 the `board`, which all workers of a pod share, and becomes Prometheus' form when somebody asks: counting costs a
 fraction of a microsecond, and the answer is true for the whole pod, whichever worker gives it.
@@ -51,7 +51,8 @@ class _Inputs(registry.Collector):
         }
         for figures in self._figures():
             for name, family in families.items():
-                family.add_metric([figures.feature], getattr(figures, name))
+                if (value := getattr(figures, name)) is not None:
+                    family.add_metric([figures.feature], value)
         return families.values()
 
 

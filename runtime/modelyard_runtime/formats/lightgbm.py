@@ -6,6 +6,7 @@ class. Which labels a classifier gave its classes is not in the file.
 """
 
 import logging
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,12 @@ _HEADER_BYTES = 1024**2  # the lines before the first tree, of a model with tens
 _FEATURE_INFOS = "feature_infos="
 _END = b"\nend of parameters"  # before the categories of pandas, if any, at the end of a whole file
 _TAIL_BYTES = 16 * 1024**2
+_RANGE = re.compile(r"\[([-+.\de]+):([-+.\de]+)\]")
+_FIRST_ROWS = re.compile(rb"\nTree=0\n(?:[^\n]+\n)*?internal_count=(\d+)")
+_SAMPLING = re.compile(rb"\n\[(bin_construct_sample_cnt|bagging_freq|bagging_fraction): ([\d.e+-]+)\]")
 _BINARY, _MULTICLASS = ("binary", "cross_entropy"), ("multiclass", "multiclassova")
+
+Ends = tuple[float | None, float | None]
 
 
 class LightGBMModel:
@@ -31,15 +37,15 @@ class LightGBMModel:
     format = "lightgbm"
     engine = "LightGBM"
 
-    def __init__(self, booster: lightgbm.Booster, header: bytes, threads: int) -> None:
+    def __init__(self, booster: lightgbm.Booster, text: bytes, threads: int) -> None:
         objective = str(booster.params.get("objective", "")) or "none"
         self._booster = booster
         self._threads = threads
-        listed = read_categories(booster, header)
+        listed = read_categories(booster, text)
         # LightGBM takes a category that it doesn't know for a missing value.
         self._codes = categories.Codes(listed, categories.Unknown.MISSING)
         self._is_binary = objective in _BINARY
-        self.signature = _signature(booster, listed, objective)
+        self.signature = _signature(booster, listed, objective, read_ends(text))
         self.versions: Mapping[str, str] = {"lightgbm": lightgbm.__version__, "numpy": np.__version__}
         self.warnings: tuple[str, ...] = ()
 
@@ -65,13 +71,13 @@ def load(path: Path, options: models.LoadOptions = models.DEFAULT_OPTIONS) -> Li
     with file.open("rb") as opened:
         header = opened.read(_HEADER_BYTES)
         opened.seek(max(0, size - _TAIL_BYTES))
-        is_whole = _END in opened.read()
+        tail = opened.read()
     # LightGBM reads some files that were cut off without a word, and crashes on others.
-    if detection.infer_format(header) != "lightgbm" or not is_whole:
+    if detection.infer_format(header) != "lightgbm" or _END not in tail:
         raise wording.unreadable(file, "lightgbm", ValueError("its parameters are missing at the end"))
     try:
         booster = lightgbm.Booster(model_file=str(file))
-        return LightGBMModel(booster, header, options.threads)
+        return LightGBMModel(booster, header + tail, options.threads)
     except (lightgbm.basic.LightGBMError, ValueError) as error:
         _log.debug("load raised", exc_info=True)
         raise wording.unreadable(file, "lightgbm", error) from error
@@ -97,13 +103,40 @@ def read_categories(booster: lightgbm.Booster, header: bytes) -> categories.Cate
     return dict(zip(columns, listed, strict=True)) if len(columns) == len(listed) else {}
 
 
-def _signature(booster: lightgbm.Booster, listed: categories.Categories, objective: str) -> models.Signature:
+def read_ends(text: bytes) -> list[Ends]:
+    """Gives between which values each feature lay; `text` is a Booster's file, at least its beginning and its end.
+
+    LightGBM notes them of the rows that it has looked at before it begins. The file does not say how many the others
+    were, but the first tree says of how many it was made: only where those are no more than were looked at, all were.
+    """
+    infos = [_RANGE.fullmatch(info) for info in _feature_infos(text)]
+    if not _has_seen_all(text):
+        return [(None, None)] * len(infos)
+    return [(float(found[1]), float(found[2])) if found else (None, None) for found in infos]
+
+
+def _has_seen_all(text: bytes) -> bool:
+    rows = _FIRST_ROWS.search(text)
+    parameters = {name: float(value) for name, value in _SAMPLING.findall(text)}
+    if (
+        rows is None
+        or not {b"bin_construct_sample_cnt", b"bagging_freq", b"bagging_fraction"} <= parameters.keys()
+    ):
+        return False
+    is_bagged = parameters[b"bagging_freq"] > 0 and parameters[b"bagging_fraction"] < 1
+    return not is_bagged and int(rows[1]) <= parameters[b"bin_construct_sample_cnt"]
+
+
+def _signature(
+    booster: lightgbm.Booster, listed: categories.Categories, objective: str, ends: list[Ends]
+) -> models.Signature:
     names = booster.feature_name()
     generated = [f"Column_{index}" for index in range(len(names))]
     features = tuple(
         models.Feature(
             f"x{index}" if names == generated else name,
             categories.kind_of(listed[index]) if index in listed else models.Kind.NUMBER,
+            *(ends[index] if index < len(ends) else ()),
         )
         for index, name in enumerate(names)
     )

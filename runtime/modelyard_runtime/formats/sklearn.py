@@ -24,6 +24,7 @@ from modelyard_runtime.formats import (
     detection,
     sklearn_boosting,
     sklearn_chain,
+    sklearn_ranges,
     sklearn_shortcuts,
     sklearn_signature,
     versions,
@@ -108,7 +109,7 @@ def from_estimator(
     _require_fitted(estimator, name)
     for note in notes:
         _log.warning("version mismatch", extra={"fields": {"problem": note}})
-    signature = sklearn_signature.read(estimator)
+    signature = sklearn_ranges.complete(sklearn_signature.read(estimator), estimator)
     is_row_wise = sklearn_shortcuts.is_row_wise(estimator)
     return kind(estimator, msgspec.structs.replace(signature, is_row_wise=is_row_wise), notes)
 

@@ -21,3 +21,12 @@ def categories_of(estimator: Any) -> categories.Categories | None:
 
         return lightgbm.read_categories(estimator.booster_, estimator.booster_.model_to_string().encode())
     return None
+
+
+def ends_of(estimator: Any) -> list[tuple[float | None, float | None]] | None:
+    """Gives between which values each feature lay, where an estimator has kept it: LightGBM's do."""
+    if type(estimator).__module__.partition(".")[0] == "lightgbm" and hasattr(estimator, "booster_"):
+        from modelyard_runtime.formats import lightgbm  # noqa: PLC0415 - the pickle has imported it already
+
+        return lightgbm.read_ends(estimator.booster_.model_to_string().encode())
+    return None

@@ -69,6 +69,7 @@ def test_text_is_counted_and_numbers_beside_it_are_measured() -> None:
     age, city = watched.figures()
     assert (age.rows, age.missing, age.mean, age.variance) == (3, 1, 40.0, 100.0)
     assert (city.rows, city.missing) == (3, 1)
+    assert (age.out_of_range, city.out_of_range) == (None, None)
     assert math.isnan(city.mean)
 
 

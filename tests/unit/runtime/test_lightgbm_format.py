@@ -44,7 +44,8 @@ def test_the_answer_is_the_boosters(estimator: Any, target: Any, tmp_path: Path)
     assert (answer.dtype, answer.shape) == (expected.dtype, expected.shape)
     assert np.array_equal(answer, expected)
     assert not served.signature.is_named
-    assert served.signature.features == tuple(models.Feature(f"x{n}", models.Kind.NUMBER) for n in range(3))
+    features = [(one.name, one.kind) for one in served.signature.features or ()]
+    assert features == [(f"x{n}", models.Kind.NUMBER) for n in range(3)]
     if not hasattr(estimator, "predict_proba"):
         assert served.signature.on_request == frozenset()
         return

@@ -6,6 +6,7 @@ import yaml
 
 from demo import kubectl as kubectl_module
 from demo import storage
+from tests.support import waiting
 
 
 def manifest(name: str, uri: str, **spec: Any) -> str:
@@ -41,12 +42,33 @@ def condition(kubectl: kubectl_module.Kubectl, namespace: str, name: str, kind: 
     return next((c for c in current.get("conditions", []) if c["type"] == kind), None)
 
 
+def until_ready(kubectl: kubectl_module.Kubectl, namespace: str, *names: str) -> None:
+    """Wait until the spec of each is rolled out and ready."""
+    of = [f"mdep/{name}" for name in names]
+    kubectl.run("wait", "--for=condition=Ready", *of, f"--namespace={namespace}", "--timeout=115s")
+
+
+def until_stalled(kubectl: kubectl_module.Kubectl, namespace: str, name: str, reason: str) -> str:
+    """Wait until only the user can help, for that reason; give the message."""
+
+    def told() -> str:
+        found = condition(kubectl, namespace, name, "Stalled") or {}
+        return str(found["message"]) if found.get("reason") == reason else ""
+
+    return waiting.eventually(told, f"{name} is Stalled, reason {reason}", 90)
+
+
 def pods(kubectl: kubectl_module.Kubectl, namespace: str, name: str) -> list[dict[str, Any]]:
     """Give the model's pods, those being deleted left out."""
     found = kubectl.get("pods", f"--namespace={namespace}", f"--selector=app.kubernetes.io/instance={name}")[
         "items"
     ]
     return [pod for pod in found if "deletionTimestamp" not in pod["metadata"]]
+
+
+def logs(kubectl: kubectl_module.Kubectl, namespace: str, pod: str, container: str) -> str:
+    """Give what a container of a pod has written, its last start."""
+    return kubectl.run("logs", pod, f"--namespace={namespace}", f"--container={container}")
 
 
 def run_in_pod(kubectl: kubectl_module.Kubectl, namespace: str, name: str, program: str) -> str:

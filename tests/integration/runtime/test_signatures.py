@@ -3,46 +3,24 @@
 import base64
 import json
 import subprocess
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import joblib
 import pytest
-from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from bench import environments
 from modelyard_runtime import errors, fetchsettings
 from modelyard_runtime.artifact import fetch, manifest
-from tests.support import signing
-
-HERE = Path(__file__).parent
-
-
-@pytest.fixture(scope="module")
-def model_signing() -> Callable[..., subprocess.CompletedProcess[str]]:
-    """The real command."""
-    python = environments.ensure(HERE / "signing.txt")
-
-    def run(*words: object) -> subprocess.CompletedProcess[str]:
-        command = [str(word) for word in (python, "-m", "model_signing", *words)]
-        return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
-
-    return run
+from tests.support import signing, signing_tool
 
 
 @pytest.fixture(params=[ec.SECP256R1(), ec.SECP384R1()], ids=lambda curve: curve.name)
 def key(request: pytest.FixtureRequest, tmp_path: Path) -> ec.EllipticCurvePrivateKey:
     """A key pair: key.pem, and keys/key.pub as a Secret has it."""
     made = ec.generate_private_key(request.param)
-    (tmp_path / "key.pem").write_bytes(
-        made.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-    )
     (tmp_path / "keys").mkdir()
-    (tmp_path / "keys" / "key.pub").write_bytes(signing.pem(made))
+    signing_tool.write_key_pair(made, tmp_path / "key.pem", tmp_path / "keys" / "key.pub")
     return made
 
 
@@ -68,11 +46,9 @@ def _fetch(artifact: Path, root: Path) -> manifest.Manifest:
 
 
 def test_a_folder_that_was_really_signed_is_served_without_what_was_left_out(
-    model_signing: Callable[..., Any], key: object, folder: Path, tmp_path: Path
+    key: object, folder: Path, tmp_path: Path
 ) -> None:
-    words = "--private_key", tmp_path / "key.pem", "--signature", folder / "model.sig", folder
-    signed = model_signing("sign", "key", *words)
-    assert signed.returncode == 0, signed.stderr
+    signing_tool.sign(folder, folder / "model.sig", tmp_path / "key.pem")
     found = _fetch(folder, tmp_path)
     content = tmp_path / "artifact" / found.path
     assert {path.name for path in content.rglob("*") if path.is_file()} == {"model.joblib", "ü.txt"}
@@ -80,24 +56,19 @@ def test_a_folder_that_was_really_signed_is_served_without_what_was_left_out(
 
 @pytest.mark.parametrize("name", ["model.joblib", "model.tar.gz"])
 def test_a_file_that_was_really_signed_is_served(
-    name: str, model_signing: Callable[..., Any], key: object, folder: Path, tmp_path: Path
+    name: str, key: object, folder: Path, tmp_path: Path
 ) -> None:
     artifact = folder / "model.joblib"
     if name != artifact.name:
         subprocess.run(["tar", "czf", tmp_path / name, "-C", folder, "."], check=True)
         artifact = tmp_path / name
-    words = "--private_key", tmp_path / "key.pem", "--signature", f"{artifact}.sig", artifact
-    signed = model_signing("sign", "key", *words)
-    assert signed.returncode == 0, signed.stderr
+    signing_tool.sign(artifact, artifact.with_name(f"{artifact.name}.sig"), tmp_path / "key.pem")
     assert _fetch(artifact, tmp_path).content_digest is None or name.endswith(".gz")
 
 
 @pytest.mark.parametrize("spoil", ["changed", "extra", "missing", "other key"])
-def test_what_the_real_one_refuses_is_refused(
-    spoil: str, model_signing: Callable[..., Any], key: object, folder: Path, tmp_path: Path
-) -> None:
-    words = "--private_key", tmp_path / "key.pem", "--signature", folder / "model.sig", folder
-    assert model_signing("sign", "key", *words).returncode == 0
+def test_what_the_real_one_refuses_is_refused(spoil: str, key: object, folder: Path, tmp_path: Path) -> None:
+    signing_tool.sign(folder, folder / "model.sig", tmp_path / "key.pem")
     if spoil == "changed":
         (folder / "deep" / "ü.txt").write_text("hallo")
     elif spoil == "extra":
@@ -107,7 +78,7 @@ def test_what_the_real_one_refuses_is_refused(
     else:
         (tmp_path / "keys" / "key.pub").write_bytes(signing.pem(ec.generate_private_key(ec.SECP256R1())))
     public = tmp_path / "keys" / "key.pub"
-    assert model_signing(
+    assert signing_tool.run(
         "verify", "key", "--public_key", public, "--signature", folder / "model.sig", folder
     ).returncode
     with pytest.raises(errors.StartFailure) as caught:
@@ -116,16 +87,15 @@ def test_what_the_real_one_refuses_is_refused(
 
 
 def test_made_up_signatures_are_like_the_real_ones(
-    model_signing: Callable[..., Any], key: ec.EllipticCurvePrivateKey, folder: Path, tmp_path: Path
+    key: ec.EllipticCurvePrivateKey, folder: Path, tmp_path: Path
 ) -> None:
-    words = "--private_key", tmp_path / "key.pem", "--signature", folder / "model.sig", folder
-    assert model_signing("sign", "key", *words).returncode == 0
+    signing_tool.sign(folder, folder / "model.sig", tmp_path / "key.pem")
     real = json.loads((folder / "model.sig").read_bytes())
     left_out = ["model.sig", ".git", ".gitattributes", ".github", ".gitignore"]
     made = json.loads(signing.sign(folder, key, left_out))
     assert _comparable(made) == _comparable(real)
     (folder / "made.sig").write_bytes(signing.sign(folder, key, [*left_out, "made.sig"]))
-    verified = model_signing(
+    verified = signing_tool.run(
         "verify",
         "key",
         "--public_key",

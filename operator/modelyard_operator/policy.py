@@ -100,6 +100,13 @@ def _artifact(model_deployment: api.ModelDeployment, policy: Policy) -> Iterator
             f"policy.requireSignature: spec.model.signature must name a public key in namespace {namespace}. Write"
             " publicKey.secretName, the Secret with the key that the artifact is signed with."
         )
+    keys = listed(policy.allowed_signature_keys, namespace)
+    # Which key the Secret holds is judged in the pod, where there is one to judge by.
+    if policy.allowed_signature_keys and not keys and model.signature is not None:
+        yield (
+            f"policy.allowedSignatureKeys: spec.model.signature names a public key, and namespace {namespace} may use:"
+            " nothing yet. Ask the administrator to list your key."
+        )
     if model.format in _PICKLES and policy.pickle == "Never":
         yield (
             f"policy.pickle: {model.format} files are pickles, and no pickle is loaded here. Save the model with skops"

@@ -15,6 +15,7 @@ from modelyard_operator import errors, spec, uri_patterns
 
 Pickle = Literal["Restricted", "Pinned", "Never", "Any"]
 Where = bool | tuple[str, ...]  # everywhere, nowhere, or in the namespaces of these patterns
+Fingerprint = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]  # sha256 of the key as PEM
 _T = TypeVar("_T", "Policy", "Fetch")
 
 
@@ -28,6 +29,7 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="ca
         allowed_uris: namespace pattern -> patterns of URIs; empty: any. Once there is one, what isn't listed is
             refused, and a namespace may use what is listed for every pattern that covers it.
         allowed_formats: the same for formats.
+        allowed_signature_keys: the same for public keys, by their fingerprints; only the pod can see a key.
         allowed_images: patterns of runtime images; empty: any.
         credentials_prefix: how the names of all Secrets begin that authors may name.
         allowed_addresses: networks that `fetch` may reach beside the public ones.
@@ -39,6 +41,7 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="ca
     require_signature: Where = False
     allowed_uris: Mapping[str, tuple[str, ...]] = msgspec.field(default_factory=dict, name="allowedURIs")
     allowed_formats: Mapping[str, tuple[spec.Format, ...]] = {}
+    allowed_signature_keys: Mapping[str, tuple[Fingerprint, ...]] = {}
     allowed_images: tuple[str, ...] = ()
     credentials_prefix: Annotated[str, msgspec.Meta(pattern="^[a-z0-9.-]*$")] = ""
     allowed_addresses: tuple[str, ...] = ()
@@ -105,7 +108,11 @@ def _decode(env: Mapping[str, str], variable: str, kind: type[_T]) -> _T:
 
 def _wrong(policy: Policy) -> Iterator[str]:
     """Give, in words, every pattern and network that isn't one."""
-    by_namespace = (("allowedURIs", policy.allowed_uris), ("allowedFormats", policy.allowed_formats))
+    by_namespace: tuple[tuple[str, Mapping[str, object]], ...] = (
+        ("allowedURIs", policy.allowed_uris),
+        ("allowedFormats", policy.allowed_formats),
+        ("allowedSignatureKeys", policy.allowed_signature_keys),
+    )
     namespaces = [(name, each) for name, patterns in by_namespace for each in patterns]
     for name, where in (
         ("requireDigest", policy.require_digest),

@@ -35,6 +35,7 @@ class Rules:
     allowed_formats: tuple[str, ...] = ()
     requires_digest: bool = False
     requires_signature: bool = False
+    allowed_signature_keys: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -128,15 +129,19 @@ def read(environment: Mapping[str, str]) -> FetchSettings:
 
 
 def _rules(environment: Mapping[str, str]) -> Rules:
-    formats = environment.get("MODELYARD_ALLOWED_FORMATS", "")
     return Rules(
         allowed_uris=tuple(environment.get("MODELYARD_ALLOWED_URIS", "").split()),
-        allowed_formats=tuple(filter(None, (each.strip() for each in formats.split(",")))),
+        allowed_formats=_listed(environment, "MODELYARD_ALLOWED_FORMATS"),
         requires_digest=variables.choice(environment, "MODELYARD_REQUIRE_DIGEST", ("false", "true"))
         == "true",
         requires_signature=variables.choice(environment, "MODELYARD_REQUIRE_SIGNATURE", ("false", "true"))
         == "true",
+        allowed_signature_keys=_listed(environment, "MODELYARD_ALLOWED_SIGNATURE_KEYS"),
     )
+
+
+def _listed(environment: Mapping[str, str], variable: str) -> tuple[str, ...]:
+    return tuple(filter(None, (each.strip() for each in environment.get(variable, "").split(","))))
 
 
 def _egress(environment: Mapping[str, str]) -> EgressSettings:

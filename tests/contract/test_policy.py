@@ -84,10 +84,13 @@ def test_fetch_reads_every_rule_that_is_rendered_for_it() -> None:
         require_signature=("def*",),
         allowed_uris={"*": ("s3://models/", "hf://org/*"), "prod-*": ("s3://prod/",)},
         allowed_formats={"default": ("onnx", "skops")},
+        allowed_signature_keys={"*": ("a" * 64,), "prod-*": ("b" * 64,), "def*": ("c" * 64,)},
     )
     settings = config.OperatorConfig(runtime_classes={"default": config.RuntimeClass("x")}, policy=ruled)
     read = fetchsettings.read(_environments(settings)[naming.FETCH])
-    assert read.rules == fetchsettings.Rules(("s3://models/", "hf://org/*"), ("onnx", "skops"), True, True)
+    assert read.rules == fetchsettings.Rules(
+        ("s3://models/", "hf://org/*"), ("onnx", "skops"), True, True, ("a" * 64, "c" * 64)
+    )
 
 
 def test_fetch_goes_out_as_the_administrator_says() -> None:

@@ -80,6 +80,13 @@ BUGS: tuple[Bug, ...] = (
         "tests/unit/runtime/test_artifact_policy.py::test_nothing_is_opened_that_they_forbid",
     ),
     Bug(
+        "whoever signs with a key of his own passes for the administrator's choice",
+        "runtime/modelyard_runtime/artifact/policy.py",
+        "for fingerprint, key in keys.items() if fingerprint in rules.allowed_signature_keys)",
+        "for key in keys.values())",
+        "tests/unit/runtime/test_artifact_policy.py::test_a_key_that_is_not_listed_vouches_for_nothing",
+    ),
+    Bug(
         "the whole pod gets the identity that fetch needs",
         f"{OPERATOR}/desired/pod.py",
         "        annotations |= naming.IDENTITY_FOR_FETCH_ONLY\n",

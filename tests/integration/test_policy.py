@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from devcluster import toolchain
-from modelyard_operator import api, errors, naming, policy, policyspec
+from modelyard_operator import api, catalogue, config, errors, naming, policy, policyspec
 from modelyard_operator.objects import Manifest
 from tests.support import cluster_apiserver, cluster_world, crd_admission, policy_corpus, policy_specs
 
@@ -28,12 +28,19 @@ _REFUSED = re.compile(
     r"ValidatingAdmissionPolicy '[^']+' with binding '[^']+' denied request: (.*)", re.DOTALL
 )
 AT_ONCE = 16
+OFFERED = config.OperatorConfig(
+    runtime_classes=msgspec.convert(policy_specs.CLASSES, dict[str, config.RuntimeClass])
+)
 
 
 def render(release: str, namespaces: list[str], rules: dict[str, Any], folder: Path) -> list[Manifest]:
     """Give the policies and bindings of a release with rules for some namespaces."""
     values = folder / f"{release}.yaml"
-    ruled = {"watchNamespaces": namespaces, "policy": {**rules, "admission": {"enabled": True}}}
+    ruled = {
+        "watchNamespaces": namespaces,
+        "runtimeClasses": policy_specs.CLASSES,
+        "policy": {**rules, "admission": {"enabled": True}},
+    }
     values.write_text(yaml.safe_dump(ruled))
     command = [str(toolchain.binary("helm")), "template", release, "charts/modelyard", f"--values={values}"]
     text = subprocess.run(command, check=True, capture_output=True, text=True).stdout
@@ -55,7 +62,8 @@ def by_operator(namespace: str, spec: dict[str, Any], rules: dict[str, Any]) -> 
         policy.check_size(model_deployment, ruled)
     except errors.Stalled as broken:
         return broken.message
-    found = policy.violation(model_deployment, "", ruled)
+    offer = catalogue.find(model_deployment, OFFERED)
+    found = policy.violation(model_deployment, offer.image if offer else "", ruled)
     return found.message if found else ""
 
 

@@ -11,7 +11,13 @@ spec = cluster_specs.spec
 DIGEST = cluster_specs.DIGEST
 _KEY = {"publicKey": {"secretName": "modelyard-key"}}
 
-# As in the chart's values.
+# As in the chart's values, for all rules.
+CLASSES: dict[str, dict[str, Any]] = {
+    "default": {"image": "registry.example/modelyard/runtime:1", "formats": ["sklearn", "skops", "onnx"]},
+    "keras": {"image": "registry.example/modelyard/keras@sha256:" + "b" * 64, "formats": ["keras"]},
+    "lab": {"image": "lab.example/runtime:1", "formats": []},
+    "large": {"image": "lab.example/large:1", "formats": ["keras", "torch"]},
+}
 RULES: dict[str, dict[str, Any]] = {
     "none": {},
     "pinned where it counts": {"requireDigest": ["prod-*"], "requireSignature": []},
@@ -23,7 +29,11 @@ RULES: dict[str, dict[str, Any]] = {
     "a few formats": {"allowedFormats": {"*": ["onnx"], "team-*": ["sklearn", "skops"]}},
     "formats for others": {"allowedFormats": {"other": ["onnx"]}},
     "Secrets by name": {"credentialsPrefix": "modelyard-"},
+    "keys of the administrator": {"allowedSignatureKeys": {"prod-*": ["a" * 64], "team-*": []}},
     "few pods": {"maxReplicas": 3},
+    "images of one registry": {"allowedImages": ["registry.example/modelyard/"]},
+    "images by name": {"allowedImages": ["registry.example/*/runtime:1", "lab.example/large:*"]},
+    "the images of others": {"allowedImages": ["other.example/"]},
     "places": {
         "allowedURIs": {
             "*": ["s3://models/", "https://*.example.com/"],
@@ -39,6 +49,7 @@ RULES: dict[str, dict[str, Any]] = {
         "allowedURIs": {"*": ["s3://models/"]},
         "allowedFormats": {"*": ["onnx", "sklearn"]},
         "credentialsPrefix": "modelyard-",
+        "allowedImages": ["lab.example/"],
         "maxReplicas": 3,
     },
 }
@@ -53,6 +64,14 @@ SPECS: dict[str, dict[str, Any]] = {
     "ONNX": spec(model={"format": "onnx"}),
     "skops": spec(model={"format": "skops"}),
     "Keras": spec(model={"format": "keras"}),
+    "PyTorch, which another class serves": spec(model={"format": "torch"}),
+    "CatBoost, which no class serves": spec(model={"format": "catboost"}),
+    "a class by its name": spec(runtime={"class": "keras"}),
+    "a class of another registry": spec(runtime={"class": "lab"}),
+    "a class of another registry for any format": spec(model={"format": "onnx"}, runtime={"class": "lab"}),
+    "a class that does not serve the format": spec(model={"format": "onnx"}, runtime={"class": "keras"}),
+    "a class by name that others serve better": spec(model={"format": "keras"}, runtime={"class": "large"}),
+    "a class that nobody offers": spec(runtime={"class": "none"}),
     "credentials": spec(model={"credentials": {"secretName": "modelyard-s3"}}),
     "credentials of another name": spec(model={"credentials": {"secretName": "database"}}),
     "a key of another name": spec(model={"signature": {"publicKey": {"secretName": "database"}}}),

@@ -10,7 +10,7 @@ from modelyard_operator import api, config, naming, policyspec
 def of_fetch(
     model_deployment: api.ModelDeployment, offer: config.RuntimeClass, settings: config.OperatorConfig
 ) -> dict[str, str]:
-    """Give what `fetch` is told: which places, formats and networks it may use, by what way and as whom."""
+    """Give what `fetch` is told: which places, formats, keys and networks it may use, by what way and as whom."""
     namespace, policy, fetch = model_deployment.identity.namespace, settings.policy, settings.fetch
     told = {
         naming.ENV_ALLOWED_URIS: " ".join(policyspec.listed(policy.allowed_uris, namespace)),
@@ -20,6 +20,9 @@ def of_fetch(
         naming.ENV_REQUIRE_SIGNATURE: "true"
         if policyspec.applies(policy.require_signature, namespace)
         else "",
+        naming.ENV_ALLOWED_SIGNATURE_KEYS: ",".join(
+            policyspec.listed(policy.allowed_signature_keys, namespace)
+        ),
         naming.ENV_CA_BUNDLE: fetch.ca_bundle,
         naming.ENV_HTTPS_PROXY: fetch.https_proxy,
         naming.ENV_NO_PROXY: fetch.no_proxy,

@@ -2,11 +2,16 @@
 
 The operator has asked them before it started the pod; this is for what it can't know, the format of the artifact, and
 for a pod template that came by another way. Called by `artifact.fetch`: `check` before anything is opened,
-`check_format` once the bytes are there and right. Pure.
+`check_format` once the bytes are there and right; by `artifact.signature` for the keys. Pure.
 """
+
+from collections.abc import Mapping
+from typing import TypeVar
 
 from modelyard_runtime import errors, fetchsettings
 from modelyard_runtime.artifact import patterns
+
+Key = TypeVar("Key")
 
 
 def check(options: fetchsettings.FetchSettings) -> None:
@@ -47,6 +52,20 @@ def check_format(rules: fetchsettings.Rules, model_format: str) -> None:
             f"allowedFormats: the artifact is of the format {model_format}, and this namespace may use:"
             f" {', '.join(rules.allowed_formats)}. Save the model in another format, or ask the administrator."
         )
+
+
+def trusted_keys(rules: fetchsettings.Rules, keys: Mapping[str, Key]) -> tuple[Key, ...]:
+    """Gives the keys, by their fingerprints, that the rules allow; raises `StartFailure` (PolicyViolation) for none."""
+    if not rules.allowed_signature_keys:
+        return tuple(keys.values())
+    trusted = tuple(key for fingerprint, key in keys.items() if fingerprint in rules.allowed_signature_keys)
+    if not trusted:
+        raise _violation(
+            f"allowedSignatureKeys: spec.model.signature names the public key {', '.join(keys)}, and this namespace may"
+            f" use: {', '.join(rules.allowed_signature_keys)} (sha256 of the PEM). Name one of these keys, or ask the"
+            " administrator to list yours."
+        )
+    return trusted
 
 
 def _violation(words: str) -> errors.StartFailure:

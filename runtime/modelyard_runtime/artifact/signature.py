@@ -12,8 +12,8 @@ from pathlib import Path, PurePosixPath
 
 from modelyard_runtime import errors, fetchsettings, secretfiles
 from modelyard_runtime.artifact import digest as digests
+from modelyard_runtime.artifact import policy, volume
 from modelyard_runtime.artifact import signature_bundle as bundles
-from modelyard_runtime.artifact import volume
 
 _log = logging.getLogger(__name__)
 MAX_BYTES = 16 * 1024**2  # 10,000 files take 3 MB
@@ -47,14 +47,19 @@ def uri_of(asked: fetchsettings.SignatureSettings, uri: str) -> str:
 
 
 def check(
-    asked: fetchsettings.SignatureSettings, staged: Path, digest: str | None, read: Callable[[], bytes]
+    asked: fetchsettings.SignatureSettings,
+    rules: fetchsettings.Rules,
+    staged: Path,
+    digest: str | None,
+    read: Callable[[], bytes],
 ) -> Kept | None:
     """Verifies a fetched file or folder; gives what is left of it, None when nothing had to be removed.
 
     `digest` is a single file's, if known; `read` fetches a signature that is not in the folder. Raises `StartFailure`:
-    SecretMissing without a key, SignatureInvalid, or what `read` raises.
+    SecretMissing without a key, PolicyViolation without one that is allowed, SignatureInvalid, or what `read` raises.
     """
-    keys = bundles.read_keys(_read_key(asked))
+    given = {bundles.fingerprint(key): key for key in bundles.read_keys(_read_key(asked))}
+    keys = policy.trusted_keys(rules, given)
     is_inside = staged.is_dir() and asked.uri is None
     signed = bundles.verify(_read_inside(staged) if is_inside else read(), keys)
     if not staged.is_dir():

@@ -50,4 +50,4 @@ def check(
         target.unlink()
         return content
 
-    return signature.check(asked, staged, digest, read)
+    return signature.check(asked, options.rules, staged, digest, read)

@@ -143,7 +143,7 @@ def _is_by(key: ec.EllipticCurvePublicKey, signature: bytes, signed_bytes: bytes
 
 def _other_key(hint: str, keys: tuple[ec.EllipticCurvePublicKey, ...]) -> errors.StartFailure:
     """Gives the failure of a signature that none of the keys made; its own word for its key is only a hint."""
-    given = [_fingerprint(key) for key in keys]
+    given = [fingerprint(key) for key in keys]
     if hint in given:
         return failure("the signature was altered after it was made; publish it again")
     named = f"the key {hint[:12]}…" if re.fullmatch("[0-9a-f]{64}", hint) else "another key"
@@ -153,7 +153,8 @@ def _other_key(hint: str, keys: tuple[ec.EllipticCurvePublicKey, ...]) -> errors
     )
 
 
-def _fingerprint(key: ec.EllipticCurvePublicKey) -> str:
+def fingerprint(key: ec.EllipticCurvePublicKey) -> str:
+    """Gives what names a key: the sha256 of its PEM, as a signature's own hint has it."""
     pem = key.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
     return hashlib.sha256(pem).hexdigest()
 

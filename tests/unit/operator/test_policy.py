@@ -87,6 +87,16 @@ def test_once_something_is_listed_what_is_not_is_refused() -> None:
     assert "namespace team-a may use: nothing yet" in message
 
 
+def test_a_namespace_for_which_no_key_is_listed_may_use_none() -> None:
+    rules = Policy(allowed_signature_keys={"prod-*": ("a" * 64,), "team-*": ()})
+    signed = {"model": {"uri": "s3://models/x", "signature": {"publicKey": {"secretName": "k"}}}}
+    message = told(parsed("team-a", **signed), rules)
+    assert message.startswith("policy.allowedSignatureKeys: spec.model.signature names a public key")
+    assert "namespace team-a may use: nothing yet" in message
+    assert told(parsed("prod-a", **signed), rules) == ""
+    assert told(parsed("team-a"), rules) == ""
+
+
 def test_the_uri_of_the_samples_is_under_the_same_rule() -> None:
     rules = Policy(allowed_uris={"*": ("s3://models/",)})
     other = parsed(validation={"samplesURI": "s3://other/samples.json"})

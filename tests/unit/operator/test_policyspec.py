@@ -22,6 +22,8 @@ from modelyard_operator.policyspec import Policy
         ('{"allowedURIs": {"*": ["https://a@b/"]}}', "no pattern of URIs"),
         ('{"allowedFormats": {"*": ["pickle"]}}', "'pickle'"),
         ('{"allowedFormats": {"-": ["onnx"]}}', "allowedFormats: '-' is no pattern of namespaces"),
+        ('{"allowedSignatureKeys": {"A": []}}', "allowedSignatureKeys: 'A' is no pattern of namespaces"),
+        ('{"allowedSignatureKeys": {"*": ["key.pub"]}}', "$.allowedSignatureKeys"),
         ('{"allowedImages": ["a b"]}', "allowedImages: 'a b' is no pattern of images"),
         ('{"allowedAddresses": ["10.0.0.1/8"]}', "allowedAddresses: 10.0.0.1/8 has host bits set"),
         ('{"maxReplicas": -1}', "maxReplicas"),

@@ -1,14 +1,17 @@
 """The administrator's rules where the artifact is fetched: before anything is opened, and once its format is known."""
 
 import dataclasses
+import hashlib
 import pickle
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from modelyard_runtime import errors, fetchsettings
 from modelyard_runtime.artifact import fetch
+from tests.support import signing
 
 ENVIRONMENT = {"MODELYARD_MODEL_URI": "pvc://models/iris/model.pkl"}
 
@@ -66,6 +69,34 @@ def test_what_they_forbid_is_not_there_for_serve(
     assert not (options.artifact_dir / "manifest.json").exists()
 
 
+def test_a_key_that_is_not_listed_vouches_for_nothing(
+    options: fetchsettings.FetchSettings, tmp_path: Path
+) -> None:
+    ours, other = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
+    model = options.mount_dir / "claim/models/iris/model.pkl"
+    asked = dataclasses.replace(options, signature=fetchsettings.SignatureSettings(tmp_path))
+    (listed, unlisted) = (hashlib.sha256(signing.pem(key)).hexdigest() for key in (ours, other))
+    model.with_name("model.pkl.sig").write_bytes(signing.sign(model, other))
+    (tmp_path / "key.pub").write_bytes(signing.pem(other))
+    with pytest.raises(errors.StartFailure) as refused:
+        run(asked, allowed_signature_keys=(listed,))
+    assert refused.value.reason is errors.Reason.POLICY_VIOLATION
+    assert refused.value.message.startswith(
+        "policy.allowedSignatureKeys: spec.model.signature names the public key"
+    )
+    assert unlisted in refused.value.message
+    assert f"may use: {listed}" in refused.value.message
+    # Neither does it beside one that is listed.
+    (tmp_path / "key.pub").write_bytes(signing.pem(ours) + signing.pem(other))
+    with pytest.raises(errors.StartFailure, match="was signed with") as refused:
+        run(asked, allowed_signature_keys=(listed,))
+    assert refused.value.reason is errors.Reason.SIGNATURE_INVALID
+    assert not (options.artifact_dir / "manifest.json").exists()
+    model.with_name("model.pkl.sig").write_bytes(signing.sign(model, ours))
+    run(asked, allowed_signature_keys=(listed,))
+    assert (options.artifact_dir / "manifest.json").exists()
+
+
 def test_nothing_is_opened_that_they_forbid(options: fetchsettings.FetchSettings) -> None:
     missing = dataclasses.replace(options, samples_uri="pvc://models/no/such/samples.json")
     with pytest.raises(errors.StartFailure, match=r"policy\.allowedURIs: spec\.validation\.samplesURI"):
@@ -82,8 +113,11 @@ def test_nothing_is_opened_that_they_forbid(options: fetchsettings.FetchSettings
                 "MODELYARD_ALLOWED_FORMATS": "onnx, skops",
                 "MODELYARD_REQUIRE_DIGEST": "true",
                 "MODELYARD_REQUIRE_SIGNATURE": "true",
+                "MODELYARD_ALLOWED_SIGNATURE_KEYS": "0a,1b",
             },
-            fetchsettings.Rules(("s3://models/", "https://*.example.com/"), ("onnx", "skops"), True, True),
+            fetchsettings.Rules(
+                ("s3://models/", "https://*.example.com/"), ("onnx", "skops"), True, True, ("0a", "1b")
+            ),
         ),
     ],
 )

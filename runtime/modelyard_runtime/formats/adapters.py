@@ -11,7 +11,7 @@ import logging
 from pathlib import Path
 from typing import Protocol, cast
 
-from modelyard_runtime.formats import catalog
+from modelyard_runtime.formats import catalog, sklearn_imports
 from modelyard_runtime.formats import model as models
 
 # Other distributions add adapters under this group: any name, and a module or object with `load(path, options)`.
@@ -35,6 +35,7 @@ def load(model_format: str, path: Path, options: models.LoadOptions) -> models.M
 def find(model_format: str) -> Adapter:
     """Gives the adapter of a format; raises `StartFailure` (FormatUnknown)."""
     catalog.require_served(model_format)
+    sklearn_imports.defer()
     return cast(Adapter, importlib.import_module(catalog.FORMATS[model_format].module))
 
 

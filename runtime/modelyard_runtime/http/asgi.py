@@ -1,6 +1,6 @@
 """The few ASGI pieces that the plain callables share: types, reading a body, sending JSON.
 
-Used by `http.guard`, `http.inference` and `http.health`. It knows no models.
+Used by `http.guard`, `http.inference` and `http.routes`. It knows no models.
 """
 
 from collections.abc import Awaitable, Callable, MutableMapping

@@ -1,7 +1,7 @@
 """Core errors → status codes and bodies, once for all protocols.
 
-Used by `http.inference`, `http.guard` and `http.app`. All protocols have the error form `{"error": "…"}` but MLflow's,
-which has a code and a message.
+Used by `http.inference`, `http.guard` and `http.framework`. All protocols have the error form `{"error": "…"}` but
+MLflow's, which has a code and a message.
 Pure apart from sending. A body must never hold a traceback, a path or a class name of ours.
 """
 

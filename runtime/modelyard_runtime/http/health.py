@@ -1,39 +1,55 @@
 """Liveness, readiness and metrics: what the kubelet, Prometheus and protocol clients ask.
 
-Routes for `http.app`. They answer from memory, take no slot of the queue and never wait for the model.
+Routes for `http.framework`, which describe what `http.answers` answers.
 """
 
+from collections.abc import Mapping
+
 import fastapi
-import prometheus_client
 
-from modelyard_runtime import metrics, service
+from modelyard_runtime.http import answers
 
 
-def build_router(inference: service.Service, counters: metrics.Metrics) -> fastapi.APIRouter:
+def respond(answer: answers.Answer) -> fastapi.Response:
+    """Gives an answer from memory as the framework sends it."""
+    status, content_type, body = answer()
+    return fastapi.Response(body, status, headers={"content-type": content_type.decode()})
+
+
+def build_router(known: Mapping[str, answers.Answer]) -> fastapi.APIRouter:
     """Gives the routes."""
     router = fastapi.APIRouter(tags=["health"])
+    plain = fastapi.responses.PlainTextResponse
 
-    @router.get("/livez", summary="The process answers")
-    async def livez() -> dict[str, str]:
-        return {"status": "alive"}
+    @router.get("/livez", summary="The process answers", response_model=dict[str, str])
+    async def livez() -> fastapi.Response:
+        return respond(known["/livez"])
 
-    @router.get("/readyz", summary="The model is loaded and warmed", responses=_NOT_READY)
-    async def readyz(response: fastapi.Response) -> dict[str, bool | str]:
-        response.status_code = 200 if inference.is_pod_ready else 503
-        return {"ready": inference.is_pod_ready, "stage": inference.stage.value}
+    @router.get(
+        "/readyz",
+        summary="The model is loaded and warmed",
+        responses=_NOT_READY,
+        response_model=dict[str, bool | str],
+    )
+    async def readyz() -> fastapi.Response:
+        return respond(known["/readyz"])
 
-    @router.get("/metrics", summary="Prometheus metrics", response_class=fastapi.responses.PlainTextResponse)
+    @router.get("/metrics", summary="Prometheus metrics", response_class=plain)
     async def render_metrics() -> fastapi.Response:
-        return fastapi.Response(counters.render(), media_type=prometheus_client.CONTENT_TYPE_LATEST)
+        return respond(known["/metrics"])
 
-    @router.get("/v2/health/live", summary="The process answers")
-    async def v2_live() -> dict[str, bool]:
-        return {"live": True}
+    @router.get("/v2/health/live", summary="The process answers", response_model=dict[str, bool])
+    async def v2_live() -> fastapi.Response:
+        return respond(known["/v2/health/live"])
 
-    @router.get("/v2/health/ready", summary="The model is loaded and warmed", responses=_NOT_READY)
-    async def v2_ready(response: fastapi.Response) -> dict[str, bool]:
-        response.status_code = 200 if inference.is_pod_ready else 503
-        return {"ready": inference.is_pod_ready}
+    @router.get(
+        "/v2/health/ready",
+        summary="The model is loaded and warmed",
+        responses=_NOT_READY,
+        response_model=dict[str, bool],
+    )
+    async def v2_ready() -> fastapi.Response:
+        return respond(known["/v2/health/ready"])
 
     return router
 

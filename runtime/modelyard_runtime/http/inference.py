@@ -1,8 +1,9 @@
 """The routes that predict, as plain ASGI callables: one for every protocol, all on the same way.
 
-`http.routes` mounts them beside FastAPI's own: a prediction takes less time than FastAPI's parameter machinery. A
-protocol turns bytes into a request for the model and outputs into bytes; limits are `http.guard`'s, inference is
-`service`'s. Here is what lies between, and is the same for all: headers, compression, the deadline, errors.
+`http.routes` lists them, and `http.framework` mounts them beside FastAPI's own: a prediction takes less time than
+FastAPI's parameter machinery. A protocol turns bytes into a request for the model and outputs into bytes; limits are
+`http.guard`'s, inference is `service`'s. Here is what lies between, and is the same for all: headers, compression, the
+deadline, errors.
 """
 
 import math

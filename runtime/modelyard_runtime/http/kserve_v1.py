@@ -1,6 +1,6 @@
 """What KServe's protocol V1 tells of the model: `GET /v1/models` and `GET /v1/models/{model}`.
 
-Routes for `http.app`, answered from memory.
+Routes for `http.framework`, answered from memory.
 """
 
 import fastapi

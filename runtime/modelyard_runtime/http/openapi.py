@@ -1,6 +1,6 @@
 """The OpenAPI document of the routes that predict, with this model's own signature and examples.
 
-`http.app` merges it with what FastAPI derives from the other routes; `http.schemas` describes values. Pure.
+`http.framework` merges it with what FastAPI derives from the other routes; `http.schemas` describes values. Pure.
 """
 
 from typing import Any

@@ -1,6 +1,6 @@
 """What the Open Inference Protocol's metadata say of a model's inputs and outputs.
 
-`http.metadata` and `http.openapi` show them; `protocols.v2` reads requests without JSON by them. Pure.
+`http.descriptions` and `http.openapi` show them; `protocols.v2` reads requests without JSON by them. Pure.
 """
 
 from typing import Any

@@ -55,6 +55,8 @@ class Served:
         self.service.serve(service.Served(model, builders.MANIFEST, scheduling.Cost(0.0, 0.0), 0.1))
         self.guard = app.create_app(self.service, self.metrics, 1000, "0")
         if not takes_short_way:
+        # Made in a thread otherwise, which no number of turns of the loop waits for.
+        cast(Any, self.guard)._app._app.build()
             self.guard.express = None
         config = uvicorn.Config(self.guard, lifespan="off", log_config=None, server_header=False)
         config.proxy_headers = config.date_header = False

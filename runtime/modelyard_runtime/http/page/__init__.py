@@ -1,8 +1,8 @@
 """The try-it page: what a person sees who opens the model's address in a browser.
 
-Routes for `http.app`. Three files of our own and nothing from elsewhere: the page works in a cluster without internet,
-and its content security policy forbids everything else. It asks the same routes that every client asks, so it can show
-nothing that is not in them. It must never hold a secret or anything that depends on the caller.
+Routes for `http.framework`. Three files of our own and nothing from elsewhere: the page works in a cluster without
+internet, and its content security policy forbids everything else. It asks the same routes that every client asks, so it
+can show nothing that is not in them. It must never hold a secret or anything that depends on the caller.
 """
 
 from importlib import resources

@@ -33,8 +33,8 @@ _LINES = (
 )
 _HEAD = "\r\n".join((*_LINES, "", ""))
 _TURNS = (1, 16)
-_ROUNDS = 7
-_ROUND_SECONDS = 0.2
+_ROUNDS = 15
+_ROUND_SECONDS = 0.1
 
 
 class _Client:

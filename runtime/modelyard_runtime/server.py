@@ -6,6 +6,7 @@ refused.
 """
 
 import asyncio
+import gc
 import logging
 import socket
 import threading
@@ -106,6 +107,8 @@ class Server(uvicorn.Server):
         self.should_exit = True
 
     def _start_serving(self, served: service.Served) -> None:
+        # What is here now stays: the collector need not go through all of a library and a model while requests wait.
+        gc.freeze()
         self._service.serve(served)
         signature = served.model.signature
         _log.info(

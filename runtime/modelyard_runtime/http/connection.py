@@ -33,6 +33,8 @@ class BoundedConnection(httptools_impl.HttpToolsProtocol):
         self._head_has_begun = False
         self._head_bytes = 0
         self._data_bytes = 0
+        self._idle_since: float | None = None  # by the loop's clock; None while there is a request
+        self._idle_timer: asyncio.TimerHandle | None = None
         # The one that is being answered; `self.cycle` may be a later one, which the client has sent ahead.
         self._answering: tuple[asyncio.Task[None], httptools_impl.RequestResponseCycle] | None = None
         # The same of one that takes the short way, and the route of one that will if the rest of it is here already.
@@ -56,6 +58,8 @@ class BoundedConnection(httptools_impl.HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Forgets the connection."""
         self._stop_head_timer()
+        if self._idle_timer is not None:
+            self._idle_timer.cancel()
         self._waiting.pop(self, None)
         super().connection_lost(exc)
         if self._answering is not None:
@@ -135,10 +139,11 @@ class BoundedConnection(httptools_impl.HttpToolsProtocol):
         if self.flow.write_paused or cycle.scope["method"] == "HEAD":
             return False
         head = [httptools_impl.STATUS_LINE[status]]
-        for name, value in (*cycle.default_headers, *headers):
-            if name == b"connection" or httptools_impl.HEADER_VALUE_RE.search(value):
+        for header in (*cycle.default_headers, *headers):
+            line = _line(header)
+            if line is None:
                 return False
-            head += (name, b": ", value, b"\r\n")
+            head.append(line)
         cycle.response_started = cycle.response_complete = True
         head += (b"\r\n", body)
         self.transport.write(b"".join(head))
@@ -158,9 +163,9 @@ class BoundedConnection(httptools_impl.HttpToolsProtocol):
             return
         cycle, short = self.cycle, self._express
         if short is not None and short.takes(len(cycle.body)):
-            self._journey = short.start(
-                route, scope, bytes(cycle.body), functools.partial(self._reply, cycle)
-            )
+            reply = functools.partial(self._reply, cycle)
+            journey = short.start(route, scope, bytes(cycle.body), reply)
+            self._journey = None if journey.done() else journey  # what is wrong with it was said at once
         else:
             self._start_task(cycle, self.app)
 
@@ -177,7 +182,29 @@ class BoundedConnection(httptools_impl.HttpToolsProtocol):
     def on_response_complete(self) -> None:
         """Lets the connection wait for its next request."""
         self._waiting[self] = None
-        super().on_response_complete()
+        if self.pipeline or self.transport.is_closing():
+            super().on_response_complete()
+            return
+        # uvicorn makes a timer after each answer and cancels it at the next request. One that looks at the clock when
+        # it is over closes the connection at the same moment, and costs a request nothing.
+        self.server_state.total_requests += 1
+        self.flow.resume_reading()
+        self._idle_since = self.loop.time()
+        if self._idle_timer is None:
+            self._idle_timer = self.loop.call_later(self.timeout_keep_alive, self._idle_over)
+
+    def _unset_keepalive_if_required(self) -> None:
+        self._idle_since = None
+
+    def _idle_over(self) -> None:
+        self._idle_timer = None
+        if self._idle_since is None:
+            return  # busy; the next answer starts the clock again
+        left = self._idle_since + self.timeout_keep_alive - self.loop.time()
+        if left > 0:
+            self._idle_timer = self.loop.call_later(left, self._idle_over)
+        else:
+            self.timeout_keep_alive_handler()
 
     def send_400_response(self, msg: str) -> None:
         """Answers what is not HTTP, in the error form of everything else."""
@@ -202,6 +229,18 @@ class BoundedConnection(httptools_impl.HttpToolsProtocol):
         )
         self.transport.write(head.encode("ascii") + body)
         self.transport.close()
+
+
+@functools.lru_cache(maxsize=512)
+def _line(header: tuple[bytes, bytes]) -> bytes | None:
+    """Gives a response header as it is written; None for one that uvicorn's own way has to look at.
+
+    Nearly all are the same for every answer: the digest, the date of this second, a few lengths.
+    """
+    name, value = header
+    if name == b"connection" or httptools_impl.HEADER_VALUE_RE.search(value):
+        return None
+    return b"%s: %s\r\n" % header
 
 
 async def _send(

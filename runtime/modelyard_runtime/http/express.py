@@ -127,12 +127,15 @@ class Journey:
         self._is_over = True
         if self._pending is not None:
             self._service.withdraw(self._pending)
+            self._pending = None
         self._guard.leave(self._scope, guard.CLIENT_LEFT, self._started)
 
     def _end(self, status: int, headers: asgi.Headers, body: bytes) -> None:
         if self._is_over:
             return
         self._is_over = True
+        # It knows this one: without a ring, what a request took goes with it, and the collector finds nothing to do.
+        self._pending = None
         try:
             self._reply(status, self._guard.with_farewell(headers), body)
         finally:

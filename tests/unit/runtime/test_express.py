@@ -1,6 +1,7 @@
 """A prediction on the short way gets the answer of the usual way, to the byte, and is counted the same."""
 
 import asyncio
+import gc
 from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
@@ -11,7 +12,7 @@ from uvicorn.server import ServerState
 
 from modelyard_runtime import lifecycle, metrics, scheduling, service
 from modelyard_runtime.formats import model as models
-from modelyard_runtime.http import app, connection, guard
+from modelyard_runtime.http import app, connection, express, guard
 from tests.unit.runtime import builders
 
 CHUNKED = b"POST /predict HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked"
@@ -54,9 +55,9 @@ class Served:
         model = builders.FakeModel(builders.numbers(2), predict)
         self.service.serve(service.Served(model, builders.MANIFEST, scheduling.Cost(0.0, 0.0), 0.1))
         self.guard = app.create_app(self.service, self.metrics, 1000, "0")
-        if not takes_short_way:
         # Made in a thread otherwise, which no number of turns of the loop waits for.
         cast(Any, self.guard)._app._app.build()
+        if not takes_short_way:
             self.guard.express = None
         config = uvicorn.Config(self.guard, lifespan="off", log_config=None, server_header=False)
         config.proxy_headers = config.date_header = False
@@ -205,3 +206,78 @@ def test_what_is_not_the_callers_fault_is_told_without_detail(caplog: pytest.Log
 
     _run(story)
     assert "request failed" in caplog.text
+
+
+@pytest.mark.parametrize("body", [ROW, b'{"X":[[1]]}'], ids=["answered", "refused"])
+def test_a_request_leaves_nothing_for_the_garbage_collector(body: bytes) -> None:
+    async def story(served: Served) -> None:
+        gc.collect()
+        gc.disable()
+        try:
+            await served.send(*[_request(body)] * 20)
+            left = [one for one in gc.get_objects() if isinstance(one, express.Journey)]
+        finally:
+            gc.enable()
+        assert not left
+
+    _run(story)
+
+
+class _Clock:
+    """An event loop whose time passes when a test says so; it runs one timer."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.now = 0.0
+        self.timers: list[tuple[float, Callable[[], None]]] = []
+        self._loop = loop
+
+    def time(self) -> float:
+        return self.now
+
+    def call_later(self, seconds: float, callback: Callable[[], None]) -> asyncio.TimerHandle:
+        self.timers.append((self.now + seconds, callback))
+        return self._loop.call_later(3600, callback)
+
+    def pass_until(self, moment: float) -> None:
+        """Lets time pass and runs what is due."""
+        self.now = moment
+        due = [callback for at, callback in self.timers if at <= moment]
+        self.timers = [timer for timer in self.timers if timer[0] > moment]
+        for callback in due:
+            callback()
+
+
+def test_a_connection_without_requests_is_closed_when_its_time_is_over() -> None:
+    async def story(served: Served) -> None:
+        one = served.connection
+        one.timeout_keep_alive = 75
+        one.loop = clock = _Clock(asyncio.get_running_loop())  # type: ignore[assignment]
+        await served.send(_request(ROW))
+        clock.now = 60.0
+        await served.send(_request(ROW))
+        assert len(clock.timers) == 1  # not one for each request
+        clock.pass_until(75.0)
+        assert not served.transport.is_closed
+        clock.pass_until(134.9)
+        assert not served.transport.is_closed
+        clock.pass_until(135.0)
+        assert served.transport.is_closed
+
+    _run(story)
+
+
+def test_a_connection_that_is_being_answered_is_not_closed_for_idling() -> None:
+    async def story(served: Served) -> None:
+        one = served.connection
+        one.timeout_keep_alive = 75
+        one.loop = clock = _Clock(asyncio.get_running_loop())  # type: ignore[assignment]
+        await served.send(_request(ROW))
+        one.data_received(_request(ROW))  # and no turn of the loop, so no answer
+        clock.pass_until(75.0)
+        assert not served.transport.is_closed
+        await _turns()
+        assert served.transport.written.count(b"HTTP/1.1 200 ") == 2
+        clock.pass_until(150.0)
+        assert served.transport.is_closed
+
+    _run(story)

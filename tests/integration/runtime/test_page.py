@@ -1,5 +1,6 @@
 """The try-it page in a real browser: it shows this model, asks it, and loads nothing from elsewhere."""
 
+import html
 import re
 import subprocess
 from collections.abc import Iterator
@@ -9,7 +10,7 @@ import pandas as pd
 import pytest
 from sklearn.compose import make_column_transformer
 from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from devcluster import packages
@@ -19,12 +20,17 @@ PEOPLE = pd.DataFrame({"age": [30.0, 40.0, 50.0, 60.0], "city <b>": ["Oslo", "Ro
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[processes.Serving]:
+def model() -> Pipeline:
     """A classifier of numbers and text, whose names would be markup if anybody let them."""
     encoder = make_column_transformer(
         (OneHotEncoder(handle_unknown="ignore"), ["city <b>"]), (StandardScaler(), ["age"])
     )
-    model = make_pipeline(encoder, LogisticRegression()).fit(PEOPLE, ["<i>no", "yes", "<i>no", "yes"])
+    return make_pipeline(encoder, LogisticRegression()).fit(PEOPLE, ["<i>no", "yes", "<i>no", "yes"])
+
+
+@pytest.fixture(scope="module")
+def server(model: Pipeline, tmp_path_factory: pytest.TempPathFactory) -> Iterator[processes.Serving]:
+    """The classifier, served."""
     with processes.serving(tmp_path_factory.mktemp("page"), model, "people") as serving:
         yield serving
 
@@ -58,6 +64,21 @@ def test_it_shows_the_model_and_asks_for_its_features(page: str) -> None:
 def test_it_shows_the_answer(page: str) -> None:
     assert re.search(r'class="prediction">(&lt;i&gt;no|yes)</p>', page)
     assert 'class="problem"' not in page
+
+
+def test_it_shows_the_probability_of_each_class(
+    page: str, server: processes.Serving, model: Pipeline
+) -> None:
+    content = httpx.get(f"{server.url}/openapi.json").json()["paths"]["/predict"]["post"]["requestBody"][
+        "content"
+    ]
+    example = pd.DataFrame(content["application/json"]["example"]["X"], columns=PEOPLE.columns)
+    (expected,) = model.predict_proba(example)
+    bar = r'<td><meter (?=[^>]*value="([^"]+)")(?=[^>]*max="1")[^>]*></meter></td>'
+    found = re.findall(rf"<tr><td>([^<]*)</td>{bar}<td>([^<]*)</td></tr>", page)
+    assert [html.unescape(label) for label, _, _ in found] == model.classes_.tolist()
+    assert [float(value) for _, value, _ in found] == pytest.approx(expected, rel=1e-6)
+    assert [float(text) for _, _, text in found] == pytest.approx(expected, rel=1e-5)  # six digits are shown
 
 
 def test_it_may_load_nothing_but_its_own_files(server: processes.Serving) -> None:

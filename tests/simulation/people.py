@@ -141,6 +141,22 @@ def vacate(world: World, draw: random.Random) -> None:
             world.api.remove_now(name)
 
 
+def remove_stray_autoscaler(world: World) -> None:
+    """An autoscaler that has lost its owner and our labels goes: it and a fixed number would take turns for ever."""
+    name = (Kind.AUTOSCALER.plural, "default", "iris")
+    found = world.api.find(name[0], name[2])
+    if found is not None and is_unmarked_orphan(found):
+        world.say("the autoscaler that is nobody's goes")
+        world.api.remove_now(name)
+
+
+def is_unmarked_orphan(manifest: Manifest) -> bool:
+    """Say whether an object has neither an owner nor all of our labels: it may be anybody's."""
+    labels = manifest["metadata"].get("labels") or {}
+    is_marked = naming.child_labels("iris").items() <= labels.items()
+    return objects.controller_of(manifest) is None and not is_marked
+
+
 def is_foreign(manifest: Manifest) -> bool:
     """Say whether an object is one that `occupy` has made."""
     return (manifest["metadata"].get("annotations") or {}).get("owner") == "somebody-else"

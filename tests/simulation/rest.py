@@ -55,7 +55,11 @@ def judge(world: World) -> None:
 def _judge_available(world: World, stated: dict[str, Any]) -> None:
     deployment = world.api.find("deployments", "iris")
     ready = 0
-    if deployment is not None and not people.is_foreign(deployment) and not _is_unmarked_orphan(deployment):
+    if (
+        deployment is not None
+        and not people.is_foreign(deployment)
+        and not people.is_unmarked_orphan(deployment)
+    ):
         uids = {
             stored.manifest["metadata"]["uid"]
             for name, stored in world.api.objects.items()
@@ -189,16 +193,13 @@ def _reasons_to_stall(world: World, spec: dict[str, Any]) -> set[str]:
     wanted = _wanted(spec)
     for kind in _SINGLE:
         live = world.api.find(kind.plural, "iris")
-        if kind in wanted and live is not None and (people.is_foreign(live) or _is_unmarked_orphan(live)):
+        if (
+            kind in wanted
+            and live is not None
+            and (people.is_foreign(live) or people.is_unmarked_orphan(live))
+        ):
             reasons.add("NameTaken")
     return reasons
-
-
-def _is_unmarked_orphan(manifest: Manifest) -> bool:
-    """Say whether an object has neither an owner nor all of our labels: it may be anybody's."""
-    labels = manifest["metadata"].get("labels") or {}
-    is_marked = naming.child_labels("iris").items() <= labels.items()
-    return objects.controller_of(manifest) is None and not is_marked
 
 
 def _has_orphaned_record(world: World) -> bool:

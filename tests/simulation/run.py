@@ -92,6 +92,7 @@ def _come_to_rest(world: World, draw: random.Random) -> None:
         instance.abandon()
     if draw.random() < 0.8:
         people.vacate(world, draw)
+    people.remove_stray_autoscaler(world)
     world.leader.watches.catch_up()
     # A resync comes sooner or later; from then on only what the operator hears of counts.
     world.leader.resync()

@@ -56,8 +56,8 @@ _IMAGE_REMEDIES: Mapping[str, str] = {
 
 _MOUNTED_REMEDIES: Mapping[str, str] = {
     **_IMAGE_REMEDIES,
-    "the registry refuses access": "Name a Secret of the type kubernetes.io/dockerconfigjson in"
-    " spec.model.credentials.secretName",
+    "the registry refuses access": "Let spec.model.credentials.secretName name a Secret of the type"
+    " kubernetes.io/dockerconfigjson with a login that this registry takes",
     "there is no such image": "Correct spec.model.uri, or push the image",
 }
 

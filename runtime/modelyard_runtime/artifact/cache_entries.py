@@ -91,8 +91,12 @@ class Entries:
     def _start(self, size_bytes: int) -> tuple[Path, int]:
         folder = self._writing / uuid.uuid4().hex  # noqa: TID251 - a name that no other pod has
         folder.mkdir(mode=0o700)
-        (folder / "bytes").write_text(str(size_bytes))
-        descriptor = os.open(folder / "lock", _LOCK_FLAGS, 0o600)
+        try:
+            (folder / "bytes").write_text(str(size_bytes))
+            descriptor = os.open(folder / "lock", _LOCK_FLAGS, 0o600)
+        except OSError:
+            shutil.rmtree(folder, ignore_errors=True)  # of no use, and a full volume has no room for it
+            raise
         _try_lock(descriptor, fcntl.LOCK_EX)
         return folder, descriptor
 

@@ -73,9 +73,29 @@ def multiclass() -> None:
     claim("classes that are numbers stay numbers", served.signature.classes == (0, 1, 2))
 
 
+def mlflow_folder() -> None:
+    """What MLflow saves of a CatBoost model, served without MLflow."""
+    labels = np.where(PEOPLE.age > 45, "old", "young")
+    model = catboost.CatBoostClassifier(**QUIET, cat_features=["city", "zone"]).fit(PEOPLE, labels)
+    claims.mlflow_flavour("catboost").save_model(model, str(FOLDER / "mlflow"), pip_requirements=["numpy"])
+    served = claims.load("mlflow", "mlflow")
+    claim(
+        "MLflow's folder is served by CatBoost's adapter",
+        (served.format, served.engine) == ("catboost", "CatBoost"),
+    )
+    frame = PEOPLE.iloc[:9]
+    claim("its labels are CatBoost's", answer(served, table(frame)).tolist() == model.predict(frame).tolist())
+    claim(
+        "its probabilities are CatBoost's",
+        same(answer(served, table(frame), models.PROBABILITY), model.predict_proba(frame)),
+    )
+    claim("the version that wrote it is the one here", served.warnings == () or str(served.warnings))
+
+
 regressor()
 classifier()
 multiclass()
+mlflow_folder()
 (FOLDER / "cut.cbm").write_bytes((FOLDER / "three.cbm").read_bytes()[:200])
 claim("a file that was cut off is refused", "damaged" in claims.refusal("catboost", "cut.cbm"))
 claims.tell()

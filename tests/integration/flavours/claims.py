@@ -4,7 +4,9 @@ Runs inside a flavour's environment, which has the framework and no pytest: so a
 JSON, and `test_flavours` has one test for each.
 """
 
+import importlib
 import json
+import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -34,6 +36,16 @@ def load(model_format: str, name: str, allows_code: bool = False) -> models.Mode
     """Loads an artifact as the runtime does."""
     options = models.LoadOptions(allows_code=allows_code, threads=1)
     return adapters.load(model_format, FOLDER / name, options)
+
+
+def mlflow_flavour(name: str) -> Any:
+    """MLflow's own module for a flavour, out of the environment that has MLflow: this one has the framework.
+
+    Both are the default image and something on top of it, so what they share has the same versions.
+    """
+    os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+    sys.path.append(os.environ["MLFLOW_PACKAGES"])
+    return importlib.import_module(f"mlflow.{name}")
 
 
 def refusal(model_format: str, name: str, allows_code: bool = False) -> str:

@@ -161,8 +161,26 @@ def _rewritten(source: Path, target: Path, activation: object) -> None:
             written.writestr(member, content)
 
 
+def mlflow_folder() -> None:
+    """What MLflow saves of a Keras model, served without MLflow."""
+    model = keras.Sequential(
+        [keras.Input((3,)), keras.layers.Dense(4, activation="relu"), keras.layers.Dense(2)]
+    )
+    claims.mlflow_flavour("keras").save_model(model, str(FOLDER / "mlflow"), pip_requirements=["numpy"])
+    served = claims.load("mlflow", "mlflow")
+    claim(
+        "MLflow's folder is served by Keras's adapter",
+        (served.format, served.engine) == ("keras", "Keras on JAX"),
+    )
+    rows = normal(5, 3)
+    (answer,) = predict(served, {served.signature.inputs[0].name: rows}).values()
+    claim("it predicts what Keras predicts", same(answer, model.predict(rows, verbose=0)))
+    claim("the version that wrote it is the one here", served.warnings == () or str(served.warnings))
+
+
 cnn()
 sequential()
+mlflow_folder()
 rnn()
 vae()
 refusals()

@@ -10,11 +10,14 @@ os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 import lightgbm
 import mlflow
 import mlflow.lightgbm
+import mlflow.onnx
 import mlflow.pyfunc
 import mlflow.sklearn
 import mlflow.xgboost
 import numpy as np
+import onnxruntime
 import pandas as pd
+import skl2onnx
 import xgboost
 from sklearn.linear_model import LogisticRegression
 
@@ -86,6 +89,24 @@ def natively() -> None:
     )
 
 
+def onnx_folder() -> None:
+    """A graph, and its weights beside it as MLflow saves them."""
+    rows = FRAME.to_numpy(np.float32)
+    graph = skl2onnx.to_onnx(
+        LogisticRegression().fit(FRAME.to_numpy(), LABELS), rows[:1], options={"zipmap": False}
+    )
+    mlflow.onnx.save_model(graph, str(FOLDER / "onnx"), pip_requirements=["numpy"])
+    served = claims.load("mlflow", "onnx")
+    claim(
+        "ONNX's folder is served by ONNX Runtime", (served.format, served.engine) == ("onnx", "ONNX Runtime")
+    )
+    session = onnxruntime.InferenceSession(graph.SerializeToString(), providers=["CPUExecutionProvider"])
+    found = claims.predict(served, {"X": rows})
+    for output, expected in zip(session.get_outputs(), session.run(None, {"X": rows}), strict=True):
+        claim(f"its output {output.name!r} is ONNX Runtime's", np.array_equal(found[output.name], expected))
+    claim("the version of ONNX that wrote it is the one here", served.warnings == () or str(served.warnings))
+
+
 def python_function() -> None:
     """Code of the folder's own, where it is allowed."""
     with_factor = mlflow.models.infer_signature(FRAME, LABELS, params={"factor": 1.0})
@@ -104,5 +125,6 @@ def python_function() -> None:
 
 
 natively()
+onnx_folder()
 python_function()
 claims.tell()

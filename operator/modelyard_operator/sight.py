@@ -27,6 +27,7 @@ from modelyard_operator.objects import Kind, Manifest
 from modelyard_operator.observed import Observed
 
 Key = tuple[str, str]  # namespace, name
+_ANNOTATIONS = "metadata.annotations"
 
 
 class Cluster(Protocol):
@@ -119,7 +120,7 @@ class Lookout:
                 seen = seen.with_applied(manifest)
             decided = self._decide(key, body, seen)
         remembered = Sight(body, decided, is_live=False)
-        return remembered if not decided.actions else await self._confirm(key, remembered)
+        return remembered if _rests_on_memory(decided) else await self._confirm(key, remembered)
 
     async def _hidden(self, key: Key, decided: decision.Decision) -> list[Manifest]:
         """Give the children that memory lacks and that are there all the same, without our label.
@@ -220,6 +221,24 @@ class Lookout:
             self._memory.bury(store.PODS, action.namespace, action.name, action.uid)
 
 
+def _rests_on_memory(decided: decision.Decision) -> bool:
+    """Says whether a decision does nothing, or nothing but keep what a revision's first pod has loaded.
+
+    That follows from no spec: it says of a record what has happened to it. The version in the write says that the
+    record is still the one that was seen, and its ConfigMap goes with the record.
+    """
+    return all(isinstance(action, plan.Apply) and _is_lock(action) for action in decided.actions)
+
+
+def _is_lock(action: plan.Apply) -> bool:
+    """Says whether a write does nothing but lock a revision: the mark on its record, or its new ConfigMap."""
+    if not action.uid:
+        return objects.kind_of(action.manifest) is Kind.CONFIG_MAP
+    marks = action.manifest["metadata"].get("annotations") or {}
+    is_first_mark = action.why == (_ANNOTATIONS,) and marks.keys() == {naming.MARK_LOCK}
+    return is_first_mark or action.why == (f"{_ANNOTATIONS}.{naming.MARK_LOCK}",)
+
+
 def _has_to_be_live(decided: decision.Decision) -> bool:
     """Says whether a decision does what a moment of the past must not cause: it deletes, goes back, or restarts pods.
 
@@ -247,10 +266,11 @@ def _changes_template(decided: decision.Decision) -> bool:
 def _created(decided: decision.Decision, *, per_revision: bool = False) -> Iterator[tuple[Kind, str]]:
     """Give what a decision creates and has to look for first, so that nothing is half made when a name is taken.
 
-    A revision is created before all else: when its name is taken the API server says so, and nothing has been made.
+    A revision is created before all else and a lock after all else: when such a name is taken the API server says so,
+    and nothing has been made, or all that doesn't need the name.
     """
     for action in decided.actions:
         if isinstance(action, plan.Apply) and not action.uid:
             kind = objects.kind_of(action.manifest)
-            if kind.is_per_revision if per_revision else kind is not Kind.CONTROLLER_REVISION:
+            if kind.is_per_revision is per_revision:
                 yield kind, objects.name(action.manifest)

@@ -35,7 +35,7 @@ BUGS: tuple[Bug, ...] = (
     Bug(
         "writes rest on memory alone, however old",
         f"{OPERATOR}/sight.py",
-        "return remembered if not decided.actions else await self._confirm(key, remembered)",
+        "return remembered if _rests_on_memory(decided) else await self._confirm(key, remembered)",
         "return Sight(body, decided, is_live=True)",
         unit("test_simulation", "test_every_invariant_holds_in_stories_of_sixty_steps[1]"),
     ),

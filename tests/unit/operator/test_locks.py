@@ -124,8 +124,6 @@ def test_a_lock_costs_two_writes_once_and_a_settled_model_none() -> None:
     async def story() -> None:
         world, api = await _ready(DIGEST, DIGEST)
         assert api.calls == [
-            "read the resource",
-            "read ConfigMap",
             "apply ControllerRevision",
             "create ConfigMap",
             "write the status",

@@ -50,6 +50,12 @@ def test_the_table_has_a_column_for_each_run_and_the_targets_beside_them() -> No
     assert {line.count("|") for line in lines} == {5}
 
 
+def test_what_kubectl_was_not_measured_for_is_left_open_and_misses_nothing() -> None:
+    run = dataclasses.replace(RUN, kubectl=None)
+    assert "| … as a multiple of kubectl's time | ≤ 2 at 1,000 | - |" in figures.table([run]).splitlines()
+    assert figures.missed([run, dataclasses.replace(run, size=1000)]) == []
+
+
 def test_a_run_within_all_targets_misses_none() -> None:
     assert figures.missed([RUN]) == []
 

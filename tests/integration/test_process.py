@@ -30,6 +30,15 @@ def run(
     asyncio.run(play())
 
 
+async def with_the_charts_rights(
+    backend: Backend, world: cluster_world.World, kubeconfig: Path, tmp_path: Path, *, everywhere: bool = True
+) -> Path:
+    """Give the kubeconfig of a service account that may do what the chart allows, in all namespaces or in one."""
+    token = await cluster_process.grant(backend, world.namespace, everywhere=everywhere)
+    server = cluster_process.server_of(kubeconfig, tmp_path)
+    return cluster_process.write_kubeconfig(tmp_path / "kubeconfig", *server, token)
+
+
 async def is_there(world: cluster_world.World, kind: Kind) -> bool:
     return await world.child(kind) is not None
 
@@ -43,10 +52,7 @@ def test_it_serves_with_the_charts_rights_and_leaves_users_objects_alone(
     kubeconfig: Path, tmp_path: Path
 ) -> None:
     async def story(backend: Backend, world: cluster_world.World) -> None:
-        token = await cluster_process.grant(backend, world.namespace, everywhere=True)
-        limited = cluster_process.write_kubeconfig(
-            tmp_path / "kubeconfig", *cluster_process.server_of(kubeconfig, tmp_path), token
-        )
+        limited = await with_the_charts_rights(backend, world, kubeconfig, tmp_path)
         async with cluster_process.started(limited, tmp_path, **SHORT) as operator:
             await operator.until_ready()
             await world.create(replicas=2)
@@ -104,10 +110,7 @@ def test_with_rights_in_one_namespace_it_serves_that_namespace(kubeconfig: Path,
         await backend.make_namespace("process-other")
         elsewhere = cluster_world.World(backend, world.cluster, "process-other")
         await elsewhere.create()
-        token = await cluster_process.grant(backend, world.namespace, everywhere=False)
-        limited = cluster_process.write_kubeconfig(
-            tmp_path / "kubeconfig", *cluster_process.server_of(kubeconfig, tmp_path), token
-        )
+        limited = await with_the_charts_rights(backend, world, kubeconfig, tmp_path, everywhere=False)
         env = {**SHORT, "MODELYARD_WATCH_NAMESPACES": world.namespace}
         async with cluster_process.started(limited, tmp_path, **env) as operator:
             await operator.until_ready()
@@ -188,10 +191,7 @@ def test_a_child_without_our_label_that_nobody_wants_any_more_goes_soon_after_a_
     kubeconfig: Path, tmp_path: Path
 ) -> None:
     async def story(backend: Backend, world: cluster_world.World) -> None:
-        token = await cluster_process.grant(backend, world.namespace, everywhere=True)
-        limited = cluster_process.write_kubeconfig(
-            tmp_path / "kubeconfig", *cluster_process.server_of(kubeconfig, tmp_path), token
-        )
+        limited = await with_the_charts_rights(backend, world, kubeconfig, tmp_path)
         async with cluster_process.started(limited, tmp_path, **SHORT) as operator:
             await operator.until_ready()
             await world.create(autoscaling={"minReplicas": 2, "maxReplicas": 3})

@@ -31,28 +31,15 @@ from tests.unit.runtime.pickles.opcodes import (
 )
 
 
+def _one_field(kind: bytes, offset: int) -> bytes:
+    """The state of a dtype of 16 bytes with one field, of that kind and there."""
+    at = fields(("a", row(kind, number(offset))))
+    return row(number(3), text("|"), b"N", row(text("a")), at, number(8), number(1), number(16))
+
+
 def files() -> dict[str, bytes]:
     """Files that would run something at a later time, or that confuse a library about what its bytes are."""
-    bad_fields = row(
-        number(3),
-        text("|"),
-        b"N",
-        row(text("a")),
-        fields(("a", row(OBJECTS, number(0)))),
-        number(8),
-        number(1),
-        number(16),
-    )
-    outside = row(
-        number(3),
-        text("|"),
-        b"N",
-        row(text("a")),
-        fields(("a", row(FLOATS, number(4096)))),
-        number(8),
-        number(1),
-        number(16),
-    )
+    bad_fields, outside = _one_field(OBJECTS, 0), _one_field(FLOATS, 4096)
     others = (other.rpartition(".") for other in calls.OTHERS.split())
     named = {
         f"a call of {module}.{attribute}": whole(call(name(module, attribute)))

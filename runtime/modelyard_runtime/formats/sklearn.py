@@ -6,6 +6,7 @@ the administrator's rule may forbid it altogether.
 """
 
 import contextlib
+import copy
 import logging
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -76,6 +77,12 @@ class SklearnModel:
         except Exception as error:
             # An estimator is foreign code: whatever it raises, the request fails and the server lives.
             raise _model_failed(error) from error
+
+    def unabridged(self) -> "SklearnModel":
+        """Gives the same model answering by the estimator's own methods only, which `preparation` measures against."""
+        plain = copy.copy(self)
+        plain._chain = None
+        return plain
 
     def _refusal(self, table: models.Table, error: Exception) -> str:
         """Gives the words for a refused table: the value to blame, when it is NaN or infinite and NaN is refused."""

@@ -203,7 +203,9 @@ def test_the_model_refuses_in_the_estimators_words_after_the_short_way(
     expected = FITTED["a pipeline"][0].predict(X[:2]).tolist()
     assert builders.predict(model, X[:2]).tolist() == expected
     assert not asked
+    assert builders.predict(model.unabridged(), X[:2]).tolist() == expected
+    assert len(asked) == 1
     with pytest.raises(errors.InvalidInput, match=r"row 0, feature 1 is missing \(NaN\)"):
         builders.predict(model, TABLES["missing"])
-    assert len(asked) == 1
+    assert len(asked) == 2
     assert builders.predict(model, X[:2]).tolist() == expected

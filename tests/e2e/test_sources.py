@@ -131,9 +131,7 @@ def node(
     persistent = {
         "apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": name},
         "spec": {"capacity": size, "accessModes": ["ReadOnlyMany"], "storageClassName": "",
-                 # Of that type, or a pod that is started again would bring the folder back after it was cleared.
-                 "hostPath": {"path": f"/var/tmp/{folder}", "type": "Directory"},
-                 "claimRef": {"namespace": namespace, "name": "models"}},
+                 "hostPath": {"path": f"/var/tmp/{folder}"}, "claimRef": {"namespace": namespace, "name": "models"}},
     }  # fmt: skip
     claim = {
         "apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "models", "namespace": namespace},

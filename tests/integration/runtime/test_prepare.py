@@ -63,6 +63,16 @@ def _imported(log: str) -> set[str]:
     return {name.partition(".")[0] for name in re.findall(r"^import time:.*\|\s+(\S+)$", log, re.MULTILINE)}
 
 
+def _profile_imports(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lets processes that start from now on tell in their log what they import."""
+    usual = processes.environment
+
+    def profiled(*given: Any, **variables: str) -> dict[str, str]:
+        return {**usual(*given, **variables), "PYTHONPROFILEIMPORTTIME": "1"}
+
+    monkeypatch.setattr(processes, "environment", profiled)
+
+
 MODELS: dict[str, tuple[Callable[[], Any], str]] = {
     "pipeline": (
         lambda: kinds.CLASSIFIERS["imputer, scaler, regression"]().fit(kinds.X, kinds.LABELS),
@@ -102,12 +112,7 @@ def test_nothing_heavy_is_imported_to_serve_what_is_prepared(
 ) -> None:
     model = kinds.CLASSIFIERS["gradient boosting"]().fit(kinds.X, kinds.CLASSES)
     assert _prepared(tmp_path, model).exit_code == 0
-    usual = processes.environment
-
-    def profiled(*given: Any, **variables: str) -> dict[str, str]:
-        return {**usual(*given, **variables), "PYTHONPROFILEIMPORTTIME": "1"}
-
-    monkeypatch.setattr(processes, "environment", profiled)
+    _profile_imports(monkeypatch)
     expectations: dict[str, set[str]] = {"Auto": set(), "Off": {"sklearn", "scipy", "joblib"}}
     for choice, expected in expectations.items():
         server = processes.Serving(tmp_path, "m", ACCELERATE=choice)
@@ -122,6 +127,17 @@ def test_nothing_heavy_is_imported_to_serve_what_is_prepared(
             assert _imported(server.log) & {*HEAVY, *FRAMEWORK} == expected | FRAMEWORK
         finally:
             server.close()
+
+
+def test_fetching_a_file_imports_neither_what_serves_nor_what_other_sources_need(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _profile_imports(monkeypatch)
+    (tmp_path / "model.joblib").write_bytes(pickle.dumps({"no": "model"}))
+    ended = processes.fetch(tmp_path, f"file://{tmp_path}/model.joblib")
+    assert ended.exit_code == 0, ended.log
+    assert "modelyard_runtime" in _imported(ended.log)
+    assert not _imported(ended.log) & {*HEAVY, *FRAMEWORK, "numpy", "obstore", "uvicorn", "cryptography"}
 
 
 def test_prepare_fails_as_serve_would(tmp_path: Path) -> None:

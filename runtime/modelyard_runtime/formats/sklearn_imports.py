@@ -54,6 +54,13 @@ class Late:
     def __instancecheck__(self, instance: object) -> bool:
         return isinstance(instance, self.real())
 
+    def __subclasscheck__(self, kind: type) -> bool:
+        return issubclass(kind, self.real())
+
+    def __mro_entries__(self, bases: tuple[object, ...]) -> tuple[type, ...]:
+        # A class that is derived from it when its module runs: no version of scikit-learn that we know has one.
+        return (self.real(),)
+
 
 class _Loader(importlib.machinery.SourceFileLoader):
     """Runs a module whose own `import` statements are `_import_late`'s."""

@@ -106,6 +106,10 @@ _FORMS = {
         "&lt;",
     ),
     "a class": ("from wave import Wave_read\ndef ask(): return isinstance(1, Wave_read)", False),
+    "a class and another": (
+        "from wave import Wave_read\ndef ask(): return issubclass(int, Wave_read)",
+        False,
+    ),
 }
 _STANDARD = frozenset({"colorsys", "xml.sax.saxutils", "wave"})
 
@@ -135,6 +139,14 @@ def test_a_name_is_imported_when_it_is_used_and_does_the_same(form: str, tmp_pat
     assert not _STANDARD & set(sys.modules)
     assert [found["ask"](), found["ask"]()] == [expected, expected]
     assert _STANDARD & set(sys.modules)
+
+
+@pytest.mark.usefixtures("late")
+def test_a_class_may_be_derived_from_what_is_imported_late(tmp_path: Path) -> None:
+    found = _run(
+        "from wave import Wave_read\nclass Ours(Wave_read): pass\ndef ask(): return Ours.__mro__[1]", tmp_path
+    )
+    assert found["ask"]() is sys.modules["wave"].Wave_read
 
 
 @pytest.mark.usefixtures("late")

@@ -197,7 +197,7 @@ def test_sigterm_ends_a_fetch_that_waits_for_bytes(web: fileserver.FileServer, t
         handler.send_header("content-length", "1000")
         handler.end_headers()
         asked.set()
-        done.wait(20)
+        done.wait(60)
 
     web.routes["/stall.pkl"] = stall
     variables = processes.environment(tmp_path, MODEL_URI=f"{web.url}/stall.pkl")
@@ -208,10 +208,10 @@ def test_sigterm_ends_a_fetch_that_waits_for_bytes(web: fileserver.FileServer, t
         stderr=subprocess.DEVNULL,
     )
     try:
-        assert asked.wait(20)
+        assert asked.wait(60)
         child = int(Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text())
         os.kill(child, signal.SIGTERM)
-        assert process.wait(5) == 128 + signal.SIGTERM
+        assert process.wait(30) == 128 + signal.SIGTERM
     finally:
         done.set()
         process.kill()

@@ -11,14 +11,15 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
-from sklearn.ensemble import ExtraTreesRegressor
+from sklearn.ensemble import BaggingRegressor
+from sklearn.tree import DecisionTreeRegressor
 
 from tests.integration.runtime import processes
 
 SECONDS = 6.0
 # Hundreds of stumps: a small file, a small request, and a prediction that takes tens of milliseconds.
 _X = np.random.default_rng(0).normal(size=(200, 4))
-STUMPS = ExtraTreesRegressor(300, max_depth=1, random_state=0).fit(_X, _X[:, 0])
+STUMPS = BaggingRegressor(DecisionTreeRegressor(max_depth=1), 300, random_state=0).fit(_X, _X[:, 0])
 EXPECTED = STUMPS.predict(_X[:1]).tolist()
 ROW = {"X": _X[:1].tolist()}
 

@@ -103,18 +103,23 @@ async def _lock(world: World) -> None:
     await world.remove_pods()
     (lock,) = await world.backend.listed("configmaps", PODS)
     name = lock["metadata"]["name"]
-    patch = {"metadata": {"labels": {naming.LABEL_COMPONENT: "another"}}}
-    await world.backend.patch("configmaps", PODS, name, patch)
-    await _until(lambda: _is_component(world, name), "the lock's label is put right")
+    # A label that neither watch nor list goes by; then all of them, so that it has to be looked for by its name.
+    for labels in ([naming.LABEL_COMPONENT], naming.child_labels("iris")):
+        meddled = {"metadata": {"labels": dict.fromkeys(labels)}}
+        await world.backend.patch("configmaps", PODS, name, meddled)
+        await _until(lambda: _has_its_labels(world, name), "the lock's labels are put right")
 
 
 async def _counts(world: World, plural: str, number: int) -> bool:
     return len(await world.backend.listed(plural, PODS)) == number
 
 
-async def _is_component(world: World, name: str) -> bool:
+async def _has_its_labels(world: World, name: str) -> bool:
     found = await world.backend.read("configmaps", PODS, name)
-    return found is not None and found["metadata"]["labels"][naming.LABEL_COMPONENT] == naming.COMPONENT
+    return (
+        found is not None
+        and naming.child_labels("iris").items() <= found["metadata"].get("labels", {}).items()
+    )
 
 
 async def _until(look: Callable[[], Awaitable[bool]], what: str) -> None:

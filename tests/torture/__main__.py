@@ -16,6 +16,7 @@ from tests.torture import (
     http,
     leaders,
     misoperation,
+    overload,
     privilege,
     requests,
     restarts,
@@ -33,6 +34,7 @@ CAMPAIGNS: dict[str, campaign.Campaign] = {
     election.NAME: campaign.Campaign("2,000 elections in bad weather, in virtual time", 8, election.run),
     leaders.NAME: campaign.Campaign("the leader of two operators is lost in a write", 25, leaders.run),
     http.NAME: campaign.Campaign("the model server is asked what it should not be", 15, http.run),
+    overload.NAME: campaign.Campaign("five times the requests that can be answered", 2, overload.run),
     privilege.NAME: campaign.Campaign("a tenant tries to gain something", 2, privilege.run),
     misoperation.NAME: campaign.Campaign("over a thousand wrong specs in chains", 4, misoperation.run),
 }

@@ -101,13 +101,18 @@ def gcs(
     ]  # fmt: skip
     with running(command, folder, lambda: httpx.get(f"{url}/storage/v1/b?project=p").status_code == 200):
         httpx.post(f"{url}/storage/v1/b?project=p", json={"name": bucket}).raise_for_status()
-        for name, content in files.items():
-            httpx.post(
-                f"{url}/upload/storage/v1/b/{bucket}/o",
-                params={"uploadType": "media", "name": name},
-                content=content,
-            ).raise_for_status()
+        upload_to_google(url, bucket, files)
         yield url
+
+
+def upload_to_google(url: str, bucket: str, files: Mapping[str, bytes]) -> None:
+    """Puts files into a bucket of a Google Cloud Storage server."""
+    for name, content in files.items():
+        httpx.post(
+            f"{url}/upload/storage/v1/b/{bucket}/o",
+            params={"uploadType": "media", "name": name},
+            content=content,
+        ).raise_for_status()
 
 
 @contextlib.contextmanager

@@ -10,7 +10,6 @@ import urllib.parse
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-import httpx
 import pytest
 
 from tests.integration.runtime import (
@@ -64,7 +63,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
             path = urllib.parse.urlsplit(run.artifacts).path.strip("/")
             objects = {f"{path}/model/{name}": content for name, content in FILES.items()}
             if place == "gs":
-                _put_google(google, objects)
+                artifact_servers.upload_to_google(google, "models", objects)
             else:
                 azure_account.put(azure, "models", objects)
             registering.register(place, run, "model", "champion")
@@ -78,15 +77,6 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
             },
             runs,
         )
-
-
-def _put_google(url: str, objects: Mapping[str, bytes]) -> None:
-    for name, content in objects.items():
-        httpx.post(
-            f"{url}/upload/storage/v1/b/models/o",
-            params={"uploadType": "media", "name": name},
-            content=content,
-        ).raise_for_status()
 
 
 @pytest.mark.parametrize("place", PLACES)
